@@ -1,0 +1,52 @@
+// The atomics policy: every lock-free kernel of flagstone is a template over it, so that the same code
+// runs on std::atomic in production and under a model-checking scheduler with store buffers in tests.
+//
+// A policy A supplies
+//   A::Atomic<T>             load, store, exchange, compare_exchange_strong, fetch_add, fetch_or,
+//                            fetch_and with std::memory_order arguments, as std::atomic has them
+//   A::Announce(a, v, kind)  store v so that a HeavyBarrier() by another thread either sees v, or runs
+//                            before every load the announcing thread makes after it
+//   A::HeavyBarrier(kind)    the other half
+//   A::Pause(spin)           one step of waiting; yields the processor when `spin` grows
+//
+// The asymmetric pair costs readers a plain store: maintenance pays with one membarrier(2) for
+// thousands of records. Where membarrier is denied, and under ThreadSanitizer (which does not know it),
+// the symmetric pair uses exchange(seq_cst) on both sides.
+#ifndef FLAGSTONE_INTERNAL_ATOMICS_H_
+#define FLAGSTONE_INTERNAL_ATOMICS_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "flagstone/export.h"
+
+namespace flagstone::internal {
+
+enum class BarrierKind : uint8_t { kSymmetric, kAsymmetric };
+
+// kAsymmetric when membarrier(2) private expedited can be registered in this process and the build is
+// not instrumented by ThreadSanitizer. Any thread; cheap after the first call.
+FLAGSTONE_EXPORT BarrierKind ProbeBarrierKind();
+
+struct StdAtomics {
+  template <typename T>
+  using Atomic = std::atomic<T>;
+
+  template <typename T>
+  static void Announce(std::atomic<T>& target, T value, BarrierKind kind) {
+    if (kind == BarrierKind::kAsymmetric) [[likely]] {
+      target.store(value, std::memory_order_relaxed);
+      // Compiler order only; the processor's order is bought by HeavyBarrier().
+      std::atomic_signal_fence(std::memory_order_seq_cst);
+    } else {
+      target.exchange(value, std::memory_order_seq_cst);
+    }
+  }
+
+  FLAGSTONE_EXPORT static void HeavyBarrier(BarrierKind kind);
+  FLAGSTONE_EXPORT static void Pause(uint32_t spin);
+};
+
+}  // namespace flagstone::internal
+
+#endif  // FLAGSTONE_INTERNAL_ATOMICS_H_

@@ -1,0 +1,58 @@
+#include "flagstone/internal/atomics.h"
+
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/base/check.h"
+
+namespace flagstone::internal {
+namespace {
+
+// Spins this often before the processor is given away: about a microsecond, longer than any commit
+// window of a running thread, far shorter than a time slice.
+constexpr uint32_t kSpinsBeforeYield = 64;
+
+// The location both halves of the symmetric pair meet on: exchanges are totally ordered.
+std::atomic<uint64_t> symmetric_meeting_point{0};
+
+BarrierKind Probe() {
+#if defined(__SANITIZE_THREAD__)
+  return BarrierKind::kSymmetric;
+#else
+  const long registered =
+      syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+  return registered == 0 ? BarrierKind::kAsymmetric : BarrierKind::kSymmetric;
+#endif
+}
+
+}  // namespace
+
+BarrierKind ProbeBarrierKind() {
+  static const BarrierKind kind = Probe();
+  return kind;
+}
+
+void StdAtomics::HeavyBarrier(BarrierKind kind) {
+  if (kind == BarrierKind::kAsymmetric) {
+    const long done = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    FLAGSTONE_CHECK(done == 0);
+  } else {
+    symmetric_meeting_point.fetch_add(1, std::memory_order_seq_cst);
+  }
+}
+
+void StdAtomics::Pause(uint32_t spin) {
+  if (spin < kSpinsBeforeYield) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  } else {
+    sched_yield();
+  }
+}
+
+}  // namespace flagstone::internal
