@@ -14,17 +14,21 @@ namespace {
 // window of a running thread, far shorter than a time slice.
 constexpr uint32_t kSpinsBeforeYield = 64;
 
-// The location both halves of the symmetric pair meet on: exchanges are totally ordered.
+// The location both halves of the symmetric pair meet on: its modifications are totally ordered, and
+// each one sees all that came before the earlier ones.
 std::atomic<uint64_t> symmetric_meeting_point{0};
 
-BarrierKind Probe() {
 #if defined(__SANITIZE_THREAD__)
-  return BarrierKind::kSymmetric;
+constexpr bool kThreadSanitizer = true;
 #else
+constexpr bool kThreadSanitizer = false;
+#endif
+
+BarrierKind Probe() {
+  if (kThreadSanitizer) return BarrierKind::kSymmetric;
   const long registered =
       syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
   return registered == 0 ? BarrierKind::kAsymmetric : BarrierKind::kSymmetric;
-#endif
 }
 
 }  // namespace
@@ -32,6 +36,10 @@ BarrierKind Probe() {
 BarrierKind ProbeBarrierKind() {
   static const BarrierKind kind = Probe();
   return kind;
+}
+
+void StdAtomics::MeetHeavyBarrier() {
+  if (!kThreadSanitizer) symmetric_meeting_point.fetch_add(1, std::memory_order_seq_cst);
 }
 
 void StdAtomics::HeavyBarrier(BarrierKind kind) {

@@ -10,8 +10,10 @@
 //   A::Pause(spin)           one step of waiting; yields the processor when `spin` grows
 //
 // The asymmetric pair costs readers a plain store: maintenance pays with one membarrier(2) for
-// thousands of records. Where membarrier is denied, and under ThreadSanitizer (which does not know it),
-// the symmetric pair uses exchange(seq_cst) on both sides.
+// thousands of records. Where membarrier is denied, both sides of the symmetric pair write one shared
+// location, so one of them comes after the other and sees what it stored. Under ThreadSanitizer (which
+// does not know membarrier) the announcer only exchanges its own slot, which on x86-64 is a full
+// barrier: meeting at one location would order all readers and hide their races from the tool.
 #ifndef FLAGSTONE_INTERNAL_ATOMICS_H_
 #define FLAGSTONE_INTERNAL_ATOMICS_H_
 
@@ -40,8 +42,11 @@ struct StdAtomics {
       std::atomic_signal_fence(std::memory_order_seq_cst);
     } else {
       target.exchange(value, std::memory_order_seq_cst);
+      MeetHeavyBarrier();
     }
   }
+
+  FLAGSTONE_EXPORT static void MeetHeavyBarrier();
 
   FLAGSTONE_EXPORT static void HeavyBarrier(BarrierKind kind);
   FLAGSTONE_EXPORT static void Pause(uint32_t spin);
