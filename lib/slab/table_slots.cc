@@ -14,6 +14,12 @@ constexpr uint32_t kBatchMin = 4;
 
 }  // namespace
 
+Status TicksUsedUp() {
+  return Status::Error(StatusCode::kResourceExhausted,
+                       "the ticks of this store's ID layout are used up: no ID can be issued any "
+                       "more; copy the records to a store with a later epoch or longer ticks");
+}
+
 SlotOccupancy& SlotOccupancy::operator+=(const SlotOccupancy& other) {
   slab_count += other.slab_count;
   used += other.used;
@@ -35,12 +41,13 @@ Status TableSlots::Refill(HomeSlotCache& cache) {
   absl::MutexLock lock(&mutex_);
   for (;;) {
     const uint32_t tick = ticks_.Current();
+    if (tick == id::kNoTick) return TicksUsedUp();
     if (TakeFree(cache, tick) || TakeUnused(cache, tick)) return Status::Ok();
     Status grown = Grow(tick);
     if (grown.ok()) continue;
     // All memory is in use. If free slots only wait for the next tick, let it come early.
     if (with_free_.empty()) return grown;
-    FLAGSTONE_RETURN_IF_ERROR(ticks_.RunAhead());
+    if (Result<uint32_t> later = ticks_.RunAhead(tick); !later.ok()) return later.status();
   }
 }
 

@@ -44,6 +44,9 @@ struct FreedSlot {
   uint32_t last_tick;
 };
 
+// RESOURCE_EXHAUSTED: the layout has no tick left, for ever.
+Status TicksUsedUp();
+
 class TableSlots {
  public:
   TableSlots(uint16_t table, ClassSpace& space, id::TickSource& ticks, uint32_t tick_max);
