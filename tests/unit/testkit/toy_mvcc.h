@@ -24,7 +24,7 @@ enum class ToyBug : uint8_t {
   kChecksFirstKeyOnly,    // ... only for its first key
   kReadsLatest,           // reads ignore the snapshot
   kDirtyReads,            // reads see what others have not committed
-  kReclaimsTooEarly,      // keeps the three newest versions whatever snapshots need
+  kReclaimsTooEarly,      // keeps the two newest versions whatever snapshots need
   kValidateThenInstall,   // commit lets others in between its check and its writes
   kNoReadValidation,      // serializable does not look at what it read
   kAbsentKeysNotTracked,  // ... not at what it found absent
@@ -182,7 +182,7 @@ class ToyMvcc {
       if (bug_ == ToyBug::kLosesWrites && last && clock_ % 40 == 0) continue;
       auto& versions = versions_[key];
       versions.push_back({clock_, txn.writes[key]});
-      if (bug_ == ToyBug::kReclaimsTooEarly && versions.size() > 3)
+      if (bug_ == ToyBug::kReclaimsTooEarly && versions.size() > 2)
         versions.erase(versions.begin());
     }
   }
