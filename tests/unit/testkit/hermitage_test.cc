@@ -14,6 +14,10 @@ IsolationSubjectFactory Toy(ToyBug bug) {
   return [bug] { return std::make_unique<ToySubject>(bug); };
 }
 
+IsolationSubjectFactory UniqueToy(ToyBug bug) {
+  return [bug] { return std::make_unique<ToySubject>(bug, ToySubject::Values::kUnique); };
+}
+
 InterleavingReport RunAllScripts(ToyBug bug, IsolationLevel level) {
   InterleavingReport total;
   for (const SessionScripts& scripts : StandardScripts()) {
@@ -33,6 +37,15 @@ TEST(HermitageTest, CorrectEnginePassesEverySchedule) {
   }
 }
 
+TEST(HermitageTest, EveryScheduleRunsWhereEveryCapabilityIsThere) {
+  for (const IsolationLevel level : {IsolationLevel::kSnapshot, IsolationLevel::kSerializable}) {
+    for (const ScheduleResult& result : RunHermitage(UniqueToy(ToyBug::kNone), level)) {
+      EXPECT_EQ(result.verdict, ScheduleResult::Verdict::kPassed)
+          << result.number << " " << result.name << ": " << result.detail;
+    }
+  }
+}
+
 TEST(HermitageTest, WhatDidNotRunSaysWhy) {
   const auto results = RunHermitage(Toy(ToyBug::kNone), IsolationLevel::kSerializable);
   uint32_t not_run = 0;
@@ -41,7 +54,7 @@ TEST(HermitageTest, WhatDidNotRunSaysWhy) {
     ++not_run;
     EXPECT_NE(result.detail.find("needs "), std::string::npos);
   }
-  EXPECT_EQ(not_run, 4u);  // unique value, sync points (2), index comparison
+  EXPECT_EQ(not_run, 1u);  // unique value
 }
 
 struct BugCase {
@@ -54,15 +67,18 @@ TEST(HermitageTest, PlantedBugsFailTheirSchedules) {
   constexpr auto kSi = IsolationLevel::kSnapshot;
   constexpr auto kSer = IsolationLevel::kSerializable;
   const std::vector<BugCase> cases = {
-      {ToyBug::kNoFirstCommitterWins, kSi, {5, 7, 8, 11, 16}},
+      {ToyBug::kNoFirstCommitterWins, kSi, {5, 7, 8, 11, 16, 21}},
       {ToyBug::kReadsLatest, kSi, {3, 6, 9, 10, 19}},
       {ToyBug::kDirtyReads, kSi, {2, 3, 4}},
       {ToyBug::kNoReadValidation, kSer, {4, 12, 13, 14, 15, 17}},
       {ToyBug::kAbsentKeysNotTracked, kSer, {15}},
       {ToyBug::kScansNotTracked, kSer, {13, 17}},
+      {ToyBug::kInstallsHalf, kSi, {24}},
+      {ToyBug::kUniqueNotChecked, kSi, {20}},
+      {ToyBug::kAbortLeaks, kSi, {2, 23}},
   };
   for (const BugCase& planted : cases) {
-    const auto results = RunHermitage(Toy(planted.bug), planted.level);
+    const auto results = RunHermitage(UniqueToy(planted.bug), planted.level);
     for (const uint32_t number : planted.schedules) {
       EXPECT_EQ(results[number - 1].verdict, ScheduleResult::Verdict::kFailed)
           << "bug " << static_cast<int>(planted.bug) << " was not found by schedule " << number;

@@ -4,6 +4,7 @@
 #define FLAGSTONE_TESTS_UNIT_TESTKIT_TOY_MVCC_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -31,6 +32,9 @@ enum class ToyBug : uint8_t {
   kStaleSnapshot,         // begin takes a timestamp from a while ago
   kLosesWrites,           // now and then a commit forgets its last write
   kScansNotTracked,       // serializable does not look at what it scanned
+  kInstallsHalf,          // a commit's first write is visible before the others
+  kUniqueNotChecked,      // two records may get one unique value
+  kAbortLeaks,            // an aborted transaction leaves its first write
 };
 
 class ToyMvcc {
@@ -101,8 +105,46 @@ class ToyMvcc {
     return true;
   }
 
+  // `during` runs when the commit has begun and has not returned.
+  bool CommitWith(Txn& txn, const std::function<void()>& during) {
+    if (bug_ != ToyBug::kInstallsHalf) {
+      during();
+      return Commit(txn);
+    }
+    Txn first = txn;
+    first.write_order.resize(1);
+    txn.write_order.erase(txn.write_order.begin());
+    {
+      const std::lock_guard lock(mutex_);
+      Install(first);
+    }
+    during();
+    const std::lock_guard lock(mutex_);
+    Install(txn);
+    Close(txn);
+    return true;
+  }
+
+  // From now on no two records may hold the same value.
+  void RequireUniqueValues() { unique_values_ = true; }
+
+  std::string Describe() {
+    const std::lock_guard lock(mutex_);
+    Txn now;
+    now.start_ts = clock_;
+    std::string text;
+    for (const auto& [key, value] : Matching(now, [](Value) { return true; })) {
+      text += std::to_string(key) + "=" + std::to_string(value) + " ";
+    }
+    return text;
+  }
+
   void Abort(Txn& txn) {
     const std::lock_guard lock(mutex_);
+    if (bug_ == ToyBug::kAbortLeaks && txn.open && !txn.write_order.empty()) {
+      txn.write_order.resize(1);
+      Install(txn);
+    }
     Close(txn);
   }
 
@@ -154,6 +196,7 @@ class ToyMvcc {
   }
 
   bool Validates(const Txn& txn) const {
+    if (unique_values_ && bug_ != ToyBug::kUniqueNotChecked && TakesTakenValue(txn)) return false;
     if (txn.level == IsolationLevel::kReadCommitted) return true;
     for (const uint64_t key : txn.write_order) {
       if (bug_ == ToyBug::kNoFirstCommitterWins) break;
@@ -171,6 +214,17 @@ class ToyMvcc {
       if (Matching(now, matches) != found) return false;
     }
     return true;
+  }
+
+  bool TakesTakenValue(const Txn& txn) const {
+    Txn after;
+    after.start_ts = clock_;
+    after.writes = txn.writes;
+    std::set<Value> values;
+    for (const auto& [key, value] : Matching(after, [](Value) { return true; })) {
+      if (!values.insert(value).second) return true;
+    }
+    return false;
   }
 
   void Install(Txn& txn) {
@@ -193,6 +247,7 @@ class ToyMvcc {
   }
 
   const ToyBug bug_;
+  bool unique_values_ = false;
   std::mutex mutex_;
   uint64_t clock_ = 0;
   std::map<uint64_t, std::vector<Version>> versions_;
@@ -236,10 +291,13 @@ class ToyAppendSession : public AppendSession {
 
 class ToySubject : public IsolationSubject {
  public:
-  explicit ToySubject(ToyBug bug) : store_(bug) {}
+  enum class Values : uint8_t { kAny, kUnique };
+  explicit ToySubject(ToyBug bug, Values values = Values::kAny) : store_(bug), values_(values) {
+    if (values == Values::kUnique) store_.RequireUniqueValues();
+  }
 
   bool Has(Capability capability) const override {
-    return capability == Capability::kScan || capability == Capability::kReverseScan;
+    return capability != Capability::kUniqueValue || values_ == Values::kUnique;
   }
   TxnHandle Begin(IsolationLevel level) override {
     txns_.push_back(std::make_unique<ToyMvcc::Txn>());
@@ -270,6 +328,10 @@ class ToySubject : public IsolationSubject {
     return store_.Commit(*txns_[txn]) ? StepOutcome::kOk : StepOutcome::kConflict;
   }
   void Abort(TxnHandle txn) override { store_.Abort(*txns_[txn]); }
+  StepOutcome CommitWith(TxnHandle txn, const std::function<void()>& during) override {
+    return store_.CommitWith(*txns_[txn], during) ? StepOutcome::kOk : StepOutcome::kConflict;
+  }
+  std::string DescribeIndexes() override { return store_.Describe(); }
   ScanStep Scan(TxnHandle txn, const ValuePredicate& matches) override {
     return {StepOutcome::kOk, store_.Scan(*txns_[txn], matches)};
   }
@@ -286,6 +348,7 @@ class ToySubject : public IsolationSubject {
   }
 
   ToyMvcc store_;
+  const Values values_;
   std::vector<std::unique_ptr<ToyMvcc::Txn>> txns_;
 };
 
