@@ -1,4 +1,5 @@
-// A service that uses flagstone: built and run against the subproject and every way of installation.
+// A service that uses flagstone: built and run against the subproject and every way of
+// installation.
 //
 // Prints the version of the library it runs with, so that the test sees the library answer.
 #include <cstdio>
