@@ -8,7 +8,7 @@ The table is flagstone_layers in lib/meson.build, which exists once. Rules:
   2. A file of lib/<module>/ includes "lib/<x>/..." only where the row of <module> names <x>, <x> is the
      module itself, or <x> is base; every other quoted include is "flagstone/...".
   3. A public header includes headers of the standard library and "flagstone/..." that exist, nothing else.
-  4. A header's guard is its path; public headers and those of lib/ cannot share one.
+  4. A header's include guard is its path.
 Prints each violation, then `N passed, N failed` (a case per file and one for the table).
 """
 import ast
