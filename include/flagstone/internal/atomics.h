@@ -40,7 +40,7 @@ struct StdAtomics {
   template <typename T>
   static void Announce(std::atomic<T>& target, T value, BarrierKind kind) {
     if (kind == BarrierKind::kAsymmetric) [[likely]] {
-      target.store(value, std::memory_order_relaxed);
+      target.store(value, std::memory_order_release);
       // Compiler order only; the processor's order is bought by HeavyBarrier().
       std::atomic_signal_fence(std::memory_order_seq_cst);
     } else {

@@ -1,0 +1,127 @@
+// A participant is one session's side of the protocol that decides when memory may be used again: its
+// pin, its guard slots and its snapshot.
+//
+// Place       Sessions write it with plain stores; maintenance reads all of them after a heavy barrier
+//             (lib/epoch/grace.h).
+// Invariants  1. A guard slot names the slot (record or version) whose bytes must stay as they are. It
+//                is announced before the first load that decides what the slot holds, or under a pin.
+//             2. pin is odd from before the first load of a link until after the last use of what the
+//                link led to, or until a guard was announced for it.
+//             3. snapshot names the timestamp a transaction reads at from before its first read to
+//                after its last; a timestamp is only used after it was found at or above the floor.
+// Threads     Everything but the atomics belongs to the session's one user at a time.
+// See         docs/internals/concurrency.md, tests/model/reclamation_model_test.cc
+#ifndef FLAGSTONE_INTERNAL_PARTICIPANT_H_
+#define FLAGSTONE_INTERNAL_PARTICIPANT_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "flagstone/internal/atomics.h"
+#include "flagstone/internal/slot.h"
+
+namespace flagstone::internal {
+
+// Guards a session can hold at the same time. One bit each in a 64-bit word, eight bytes each to scan.
+inline constexpr int kGuardSlotCountMax = 64;
+
+// A snapshot word is (timestamp + 1) << 12 | a number that tells two snapshots of the same timestamp
+// apart; 0 = none.
+inline constexpr int kSnapshotSerialBits = 12;
+constexpr uint64_t SnapshotWord(Timestamp at, uint64_t serial) {
+  return ((at + 1) << kSnapshotSerialBits) | (serial & ((1u << kSnapshotSerialBits) - 1));
+}
+constexpr Timestamp TimestampOf(uint64_t snapshot_word) {
+  return (snapshot_word >> kSnapshotSerialBits) - 1;
+}
+
+template <typename A, int kGuardSlotCount = kGuardSlotCountMax>
+struct BasicParticipant {
+  template <typename T>
+  using Atomic = typename A::template Atomic<T>;
+
+  // Address of the guarded slot, 0 = none. Session to maintenance.
+  Atomic<uint64_t> guards[kGuardSlotCount];
+  // Odd while pinned. Session to maintenance.
+  Atomic<uint64_t> pin;
+  // Session to maintenance.
+  Atomic<uint64_t> snapshot;
+  // The snapshot word that maintenance declared too old. Maintenance to session.
+  Atomic<uint64_t> snapshot_cut;
+
+  // Owned by the session's user.
+  uint64_t free_guards;  // bit i: guards[i] is free. Zero in a forked child: its pages are wiped.
+  uint64_t snapshot_serial;
+  uint32_t pin_depth;
+  BarrierKind barrier_kind;
+
+  void Pin() {
+    if (pin_depth++ == 0) {
+      A::Announce(pin, pin.load(std::memory_order_relaxed) + 1, barrier_kind);
+    }
+  }
+  void Unpin() {
+    if (--pin_depth == 0) {
+      pin.store(pin.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    }
+  }
+
+  void Guard(int index, uint64_t address) { A::Announce(guards[index], address, barrier_kind); }
+  void ReleaseGuard(int index) { guards[index].store(0, std::memory_order_release); }
+
+  // Starts reading at the newest timestamp. The loop ends with the first pass unless maintenance
+  // raised the floor between two neighbouring instructions.
+  Timestamp BeginSnapshot(const Atomic<uint64_t>& horizon, const Atomic<uint64_t>& floor) {
+    for (;;) {
+      const Timestamp at = horizon.load(std::memory_order_acquire);
+      if (BeginSnapshotAt(at, floor)) return at;
+    }
+  }
+  // Starts reading at `at`; false when it lies below the floor and its versions may be gone.
+  bool BeginSnapshotAt(Timestamp at, const Atomic<uint64_t>& floor) {
+    A::Announce(snapshot, SnapshotWord(at, ++snapshot_serial), barrier_kind);
+    if (at >= floor.load(std::memory_order_acquire)) return true;
+    EndSnapshot();
+    return false;
+  }
+  void EndSnapshot() { snapshot.store(0, std::memory_order_release); }
+  // True when maintenance gave this snapshot up. To be asked under a pin, before the versions are
+  // looked at: what is found then stays until the pin ends.
+  bool SnapshotIsCut() const {
+    return snapshot_cut.load(std::memory_order_acquire) ==
+           snapshot.load(std::memory_order_relaxed);
+  }
+};
+
+using Participant = BasicParticipant<StdAtomics>;
+
+// Participants lie at multiples of this, so that a guard finds its session from its own address.
+inline constexpr size_t kParticipantBytes = 1024;
+static_assert(sizeof(Participant) <= kParticipantBytes);
+
+inline Participant* ParticipantOf(std::atomic<uint64_t>* guard) {
+  return reinterpret_cast<Participant*>(reinterpret_cast<uintptr_t>(guard) &
+                                        ~uintptr_t{kParticipantBytes - 1});
+}
+inline int GuardIndexOf(std::atomic<uint64_t>* guard) {
+  return static_cast<int>((reinterpret_cast<uintptr_t>(guard) & (kParticipantBytes - 1)) /
+                          sizeof(uint64_t));
+}
+static_assert(offsetof(Participant, guards) == 0);
+
+// Keeps everything reachable alive for the time of one call.
+template <typename P>
+class [[nodiscard]] PinScope {
+ public:
+  explicit PinScope(P& participant) : participant_(participant) { participant_.Pin(); }
+  ~PinScope() { participant_.Unpin(); }
+  PinScope(const PinScope&) = delete;
+  PinScope& operator=(const PinScope&) = delete;
+
+ private:
+  P& participant_;
+};
+
+}  // namespace flagstone::internal
+
+#endif  // FLAGSTONE_INTERNAL_PARTICIPANT_H_

@@ -1,0 +1,63 @@
+// What a read needs to know of a table to turn an ID into an address: set when the table is created,
+// never changed after, one or two cache lines that stay hot.
+#ifndef FLAGSTONE_INTERNAL_TABLE_VIEW_H_
+#define FLAGSTONE_INTERNAL_TABLE_VIEW_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "flagstone/internal/slot.h"
+#include "flagstone/size_class.h"
+
+namespace flagstone::internal {
+
+inline constexpr int kExtentShift = 21;  // extents are 2 MiB whatever the memory pages are
+static_assert(kExtentBytes == 1u << kExtentShift);
+
+// Who owns an extent. Table numbers start at 1.
+inline constexpr uint16_t kExtentUnowned = 0;
+inline constexpr uint16_t kExtentShared = 0xffff;  // cut into slabs of several small tables
+// Small tables share an extent in this many equal slabs of 64 KiB.
+inline constexpr uint32_t kSlabsPerSharedExtent = 32;
+
+// Address arithmetic of one size class: slot number -> slot.
+struct SlotGeometry {
+  char* base;                // of the class's home slots
+  char* version_base;        // of the class's version slots
+  uint32_t stride;           // bytes, header included
+  uint32_t index_bits;       // of the index field within an extent
+  uint32_t index_mask;
+  uint32_t slots_per_extent;
+
+  SlotHeader* HomeAt(uint64_t extent, uint64_t index) const {
+    return reinterpret_cast<SlotHeader*>(base + (extent << kExtentShift) + index * stride);
+  }
+  // `link` is not 0 and came from a link word.
+  SlotHeader* At(VersionLink link) const {
+    const uint64_t extent = link >> index_bits;
+    const uint64_t index = link & index_mask;
+    return reinterpret_cast<SlotHeader*>(version_base + (extent << kExtentShift) +
+                                         index * stride);
+  }
+};
+
+struct TableView {
+  // class and node bits of an ID, as this table's IDs have them, and the mask that selects them.
+  uint64_t prefix;
+  uint64_t prefix_mask;
+  uint64_t slot_mask;
+  SlotGeometry geometry;
+  // One entry per extent number the layout can express. Written by the slab allocator when an extent
+  // changes hands (release), read before a slot of it is looked at (acquire).
+  const std::atomic<uint16_t>* extent_owner;
+  // The same for each of the slabs of a shared extent: [extent * kSlabsPerSharedExtent + slab].
+  const std::atomic<uint16_t>* shared_owner;
+  uint32_t slots_per_shared_slab;
+  uint16_t number;         // of the table, 1 ..
+  uint32_t payload_bytes;  // of a record
+  uint32_t class_number;
+};
+
+}  // namespace flagstone::internal
+
+#endif  // FLAGSTONE_INTERNAL_TABLE_VIEW_H_

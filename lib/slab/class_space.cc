@@ -1,0 +1,312 @@
+#include "lib/slab/class_space.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "lib/base/check.h"
+
+namespace flagstone::slab {
+namespace {
+
+using internal::kExtentShared;
+using internal::kExtentUnowned;
+
+// Zero pages that cost nothing until an entry is written.
+Result<std::atomic<uint16_t>*> MapOwnerTable(uint64_t count) {
+  void* pages = mmap(nullptr, count * sizeof(uint16_t), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (pages == MAP_FAILED) {
+    return Status::Error(StatusCode::kResourceExhausted,
+                         "extent table: mmap of " + std::to_string(count * sizeof(uint16_t)) +
+                             " bytes failed: " + std::strerror(errno) +
+                             "; raise the address-space limit (ulimit -v)");
+  }
+  return static_cast<std::atomic<uint16_t>*>(pages);
+}
+
+}  // namespace
+
+ClassSpace::ClassSpace(uint32_t size_class, uint32_t slot_bits)
+    : size_class_(size_class),
+      layout_extents_(uint64_t{1} << (slot_bits - std::min(slot_bits, SizeClassIndexBits(size_class)))) {
+  geometry_.stride = SizeClassStrideBytes(size_class);
+  geometry_.index_bits = SizeClassIndexBits(size_class);
+  geometry_.index_mask = (uint32_t{1} << geometry_.index_bits) - 1;
+  geometry_.slots_per_extent =
+      SizeClassSlotsPerExtent(size_class);
+}
+
+ClassSpace::~ClassSpace() {
+  if (extent_owner_ != nullptr) munmap(extent_owner_, layout_extents_ * sizeof(uint16_t));
+  if (shared_owner_ != nullptr) {
+    munmap(shared_owner_, layout_extents_ * kSlabsPerSharedExtent * sizeof(uint16_t));
+  }
+}
+
+Status ClassSpace::MapTables() {
+  Result<std::atomic<uint16_t>*> owners = MapOwnerTable(layout_extents_);
+  if (!owners.ok()) return owners.status();
+  extent_owner_ = *owners;
+  Result<std::atomic<uint16_t>*> shared = MapOwnerTable(layout_extents_ * kSlabsPerSharedExtent);
+  if (!shared.ok()) return shared.status();
+  shared_owner_ = *shared;
+  return Status::Ok();
+}
+
+Result<std::unique_ptr<ClassSpace>> ClassSpace::Create(uint32_t size_class, uint32_t slot_bits,
+                                                       uint64_t extents_max,
+                                                       const RangeFactory& reserve) {
+  FLAGSTONE_CHECK(slot_bits >= SizeClassIndexBits(size_class) && slot_bits <= internal::kLinkBits);
+  std::unique_ptr<ClassSpace> space(new ClassSpace(size_class, slot_bits));
+  FLAGSTONE_RETURN_IF_ERROR(space->MapTables());
+  const std::string name = "class " + std::to_string(SizeClassStrideBytes(size_class));
+  space->home_extents_max_ = std::min(extents_max, space->layout_extents_);
+  Result<std::unique_ptr<page::ExtentRange>> home =
+      reserve(name, space->home_extents_max_, MemoryComponent::kSlabs);
+  if (!home.ok()) return home.status();
+  space->home_ = std::move(*home);
+  const uint64_t link_extents = uint64_t{1} << (internal::kLinkBits - SizeClassIndexBits(size_class));
+  space->version_extents_max_ = std::min(extents_max, link_extents);
+  Result<std::unique_ptr<page::ExtentRange>> versions =
+      reserve(name + " versions", space->version_extents_max_, MemoryComponent::kVersions);
+  if (!versions.ok()) return versions.status();
+  space->versions_ = std::move(*versions);
+  space->geometry_.base = space->home_->base();
+  space->geometry_.version_base = space->versions_->base();
+  absl::MutexLock lock(&space->mutex_);
+  space->extents_.resize(space->home_extents_max_);
+  return space;
+}
+
+Status ClassSpace::OutOfExtents(const char* what, uint64_t extents_max) const {
+  return Status::Error(
+      StatusCode::kResourceExhausted,
+      "size class of " + std::to_string(SizeClassStrideBytes(size_class_)) + " bytes: all " +
+          std::to_string(extents_max) + " extents of " + what +
+          " that the ID layout and the memory limit allow are in use; delete records, raise "
+          "StoreOptions::memory_limit_bytes or use a layout with more slot bits");
+}
+
+Result<uint32_t> ClassSpace::TakeFreeExtent(uint32_t current_tick) {
+  for (size_t tried = free_home_extents_.size(); tried > 0; --tried) {
+    const uint32_t extent = free_home_extents_.front();
+    free_home_extents_.pop_front();
+    if (extents_[extent].tick_floor >= current_tick) {
+      free_home_extents_.push_back(extent);
+      continue;
+    }
+    // Mapping what was returned may fail at the memory limit; the extent then stays free.
+    if (Result<uint64_t> mapped = home_->Map(extent, 1); !mapped.ok()) {
+      free_home_extents_.push_front(extent);
+      return mapped.status();
+    }
+    --counts_.home_returned;
+    return extent;
+  }
+  if (home_next_ == home_mapped_end_) {
+    if (home_mapped_end_ == home_extents_max_) {
+      return OutOfExtents("records", home_extents_max_);
+    }
+    Result<uint64_t> mapped = home_->Map(home_mapped_end_, 1);
+    if (!mapped.ok()) return mapped.status();
+    home_mapped_end_ += static_cast<uint32_t>(*mapped);
+    counts_.home_mapped += *mapped;
+  }
+  return home_next_++;
+}
+
+Slab* ClassSpace::OwnWhole(uint16_t table, uint32_t extent) {
+  Extent& state = extents_[extent];
+  state.whole = std::make_unique<Slab>();
+  state.whole->extent = extent;
+  state.whole->end_index = geometry_.slots_per_extent;
+  state.whole->tick_floor = state.tick_floor;
+  ++counts_.home_owned;
+  owner(extent).store(table, std::memory_order_release);
+  return state.whole.get();
+}
+
+Result<Slab*> ClassSpace::TakeSharedSlab(uint16_t table, uint32_t current_tick) {
+  if (shared_with_room_.empty() ||
+      extents_[shared_with_room_.back()].shared_tick_floor >= current_tick) {
+    Result<uint32_t> extent = TakeFreeExtent(current_tick);
+    if (!extent.ok()) return extent.status();
+    Extent& state = extents_[*extent];
+    state.shared = std::make_unique<std::unique_ptr<Slab>[]>(kSlabsPerSharedExtent);
+    state.shared_tick_floor = state.tick_floor;
+    ++counts_.home_shared;
+    owner(*extent).store(kExtentShared, std::memory_order_release);
+    shared_with_room_.push_back(*extent);
+  }
+  const uint32_t extent = shared_with_room_.back();
+  Extent& state = extents_[extent];
+  uint32_t number = 0;
+  while (state.shared[number] != nullptr) ++number;
+  state.shared[number] = std::make_unique<Slab>();
+  Slab& slab = *state.shared[number];
+  slab.extent = extent;
+  slab.first_index = number * slots_per_shared_slab();
+  slab.end_index = slab.first_index + slots_per_shared_slab();
+  slab.next_unused = slab.first_index;
+  slab.tick_floor = state.shared_tick_floor;
+  if (++state.shared_taken == kSlabsPerSharedExtent) shared_with_room_.pop_back();
+  shared_owner_[size_t{extent} * kSlabsPerSharedExtent + number].store(table,
+                                                                       std::memory_order_release);
+  return &slab;
+}
+
+Result<Slab*> ClassSpace::TakeHomeSlab(uint16_t table, uint32_t slabs_owned,
+                                       uint32_t current_tick) {
+  absl::MutexLock lock(&mutex_);
+  if (slabs_owned < kSlabsPerSharedExtent) return TakeSharedSlab(table, current_tick);
+  Result<uint32_t> extent = TakeFreeExtent(current_tick);
+  if (!extent.ok()) return extent.status();
+  return OwnWhole(table, *extent);
+}
+
+Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32_t index) {
+  absl::MutexLock lock(&mutex_);
+  if (extent >= home_extents_max_ || index >= geometry_.slots_per_extent) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "extent " + std::to_string(extent) + ", index " + std::to_string(index) +
+                             " lies outside the " + std::to_string(home_extents_max_) +
+                             " extents of size class " +
+                             std::to_string(SizeClassStrideBytes(size_class_)) +
+                             "; the ID belongs to a store with a higher memory limit");
+  }
+  // Extents are mapped in order; what lies between is free for whoever comes next.
+  while (home_next_ <= extent) {
+    if (home_next_ == home_mapped_end_) {
+      Result<uint64_t> mapped = home_->Map(home_mapped_end_, 1);
+      if (!mapped.ok()) return mapped.status();
+      home_mapped_end_ += static_cast<uint32_t>(*mapped);
+      counts_.home_mapped += *mapped;
+    }
+    ++counts_.home_returned;  // free extents count as returned until they are taken
+    free_home_extents_.push_back(home_next_++);
+  }
+  Extent& state = extents_[extent];
+  const auto free = std::find(free_home_extents_.begin(), free_home_extents_.end(), extent);
+  if (free != free_home_extents_.end()) {
+    if (Result<uint64_t> mapped = home_->Map(extent, 1); !mapped.ok()) return mapped.status();
+    free_home_extents_.erase(free);
+    --counts_.home_returned;
+    return OwnWhole(table, extent);
+  }
+  if (state.whole != nullptr && owner(extent).load(std::memory_order_relaxed) == table) {
+    return state.whole.get();
+  }
+  if (state.shared != nullptr) {
+    const uint32_t number = index / slots_per_shared_slab();
+    const size_t entry = size_t{extent} * kSlabsPerSharedExtent + number;
+    if (number < kSlabsPerSharedExtent && state.shared[number] != nullptr &&
+        shared_owner_[entry].load(std::memory_order_relaxed) == table) {
+      return state.shared[number].get();
+    }
+  }
+  return Status::Error(StatusCode::kInvalidArgument,
+                       "the slot of this ID (extent " + std::to_string(extent) + ", index " +
+                           std::to_string(index) +
+                           ") belongs to another table or to a slab shared by small tables");
+}
+
+void ClassSpace::RetractHomeSlab(const Slab& slab) {
+  absl::MutexLock lock(&mutex_);
+  if (extents_[slab.extent].whole != nullptr) {
+    owner(slab.extent).store(kExtentUnowned, std::memory_order_release);
+  } else {
+    const uint32_t number = slab.first_index / slots_per_shared_slab();
+    shared_owner_[size_t{slab.extent} * kSlabsPerSharedExtent + number].store(
+        kExtentUnowned, std::memory_order_release);
+  }
+}
+
+void ClassSpace::ReturnHomeSlab(Slab* slab, uint32_t highest_tick) {
+  absl::MutexLock lock(&mutex_);
+  const uint32_t extent = slab->extent;
+  Extent& state = extents_[extent];
+  if (state.whole != nullptr) {
+    state.tick_floor = std::max(state.tick_floor, highest_tick);
+    state.whole.reset();
+    --counts_.home_owned;
+  } else {
+    state.shared_tick_floor = std::max(state.shared_tick_floor, highest_tick);
+    // The next owner's never-used slots must read as never used.
+    for (uint32_t index = slab->first_index; index < slab->end_index; ++index) {
+      std::memset(static_cast<void*>(geometry_.HomeAt(extent, index)), 0, geometry_.stride);
+    }
+    state.shared[slab->first_index / slots_per_shared_slab()].reset();
+    if (state.shared_taken-- == kSlabsPerSharedExtent) shared_with_room_.push_back(extent);
+    if (state.shared_taken > 0) return;
+    state.tick_floor = std::max(state.tick_floor, state.shared_tick_floor);
+    state.shared.reset();
+    --counts_.home_shared;
+    shared_with_room_.erase(
+        std::find(shared_with_room_.begin(), shared_with_room_.end(), extent));
+    owner(extent).store(kExtentUnowned, std::memory_order_release);
+  }
+  home_->Return(extent);
+  ++counts_.home_returned;
+  free_home_extents_.push_back(extent);
+}
+
+Slab* ClassSpace::SlabOf(uint32_t extent, uint32_t index) {
+  absl::MutexLock lock(&mutex_);
+  if (extent >= extents_.size()) return nullptr;
+  Extent& state = extents_[extent];
+  if (state.whole != nullptr) return state.whole.get();
+  if (state.shared == nullptr) return nullptr;
+  const uint32_t number = index / slots_per_shared_slab();
+  return number < kSlabsPerSharedExtent ? state.shared[number].get() : nullptr;
+}
+
+Result<Slab*> ClassSpace::TakeVersionExtent() {
+  absl::MutexLock lock(&mutex_);
+  uint32_t extent = 0;
+  if (!free_version_extents_.empty()) {
+    extent = free_version_extents_.back();
+    if (Result<uint64_t> mapped = versions_->Map(extent, 1); !mapped.ok()) return mapped.status();
+    free_version_extents_.pop_back();
+  } else {
+    if (version_next_ == version_mapped_end_) {
+      if (version_mapped_end_ == version_extents_max_) {
+        return OutOfExtents("versions", version_extents_max_);
+      }
+      Result<uint64_t> mapped = versions_->Map(version_mapped_end_, 1);
+      if (!mapped.ok()) return mapped.status();
+      version_mapped_end_ += static_cast<uint32_t>(*mapped);
+    }
+    extent = version_next_++;
+  }
+  ++counts_.version_mapped;
+  if (version_slabs_.size() <= extent) version_slabs_.resize(extent + 1);
+  version_slabs_[extent] = std::make_unique<Slab>();
+  Slab& slab = *version_slabs_[extent];
+  slab.extent = extent;
+  // Link 0 means none.
+  slab.first_index = extent == 0 ? 1 : 0;
+  slab.next_unused = slab.first_index;
+  slab.end_index = geometry_.slots_per_extent;
+  return &slab;
+}
+
+void ClassSpace::ReturnVersionExtent(Slab* slab) {
+  absl::MutexLock lock(&mutex_);
+  const uint32_t extent = slab->extent;
+  version_slabs_[extent].reset();
+  versions_->Return(extent);
+  --counts_.version_mapped;
+  free_version_extents_.push_back(extent);
+}
+
+ExtentCounts ClassSpace::counts() const {
+  absl::MutexLock lock(&mutex_);
+  return counts_;
+}
+
+}  // namespace flagstone::slab

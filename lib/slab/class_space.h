@@ -1,0 +1,139 @@
+// The address space of one size class: its extents of home slots and of version slots.
+//
+// Place       Between page (which maps extents) and the allocators of slots (table_slots.h,
+//             version_pool.h), which own slabs that are cut here.
+// Life        Ranges are reserved when the first table of the class is created. Extents are mapped one
+//             growth at a time, owned, emptied, returned to the system and mapped again.
+// Invariants  1. extent_owner(e) is the table that owns extent e, kExtentShared, or kExtentUnowned;
+//                it is set (release) before any slot of the extent is published.
+//             2. An extent that was returned reads as zeros, and is only used again for IDs with ticks
+//                above every one issued from it before.
+// Threads     Any; one mutex, taken when a table needs another slab.
+// See         docs/format/slab.md
+#ifndef FLAGSTONE_LIB_SLAB_CLASS_SPACE_H_
+#define FLAGSTONE_LIB_SLAB_CLASS_SPACE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "flagstone/internal/table_view.h"
+#include "flagstone/size_class.h"
+#include "flagstone/status.h"
+#include "lib/page/extent_range.h"
+#include "lib/slab/slab.h"
+
+namespace flagstone::slab {
+
+using internal::kSlabsPerSharedExtent;
+
+// Reserves an address range: for `extents_max` extents whose memory is charged to `component`.
+using RangeFactory = std::function<Result<std::unique_ptr<page::ExtentRange>>(
+    const std::string& name, uint64_t extents_max, MemoryComponent component)>;
+
+struct ExtentCounts {
+  uint64_t home_mapped = 0;
+  uint64_t version_mapped = 0;
+  uint64_t home_owned = 0;
+  uint64_t home_shared = 0;
+  uint64_t home_returned = 0;
+};
+
+class ClassSpace {
+ public:
+  // `slot_bits` of the ID layout; `extents_max` bounds each of the two reservations.
+  static Result<std::unique_ptr<ClassSpace>> Create(uint32_t size_class, uint32_t slot_bits,
+                                                    uint64_t extents_max,
+                                                    const RangeFactory& reserve);
+  ~ClassSpace();
+  ClassSpace(const ClassSpace&) = delete;
+  ClassSpace& operator=(const ClassSpace&) = delete;
+
+  uint32_t size_class() const { return size_class_; }
+  const internal::SlotGeometry& geometry() const { return geometry_; }
+  const std::atomic<uint16_t>* extent_owner() const { return extent_owner_; }
+  const std::atomic<uint16_t>* shared_owner() const { return shared_owner_; }
+  uint32_t slots_per_shared_slab() const {
+    return geometry_.slots_per_extent / kSlabsPerSharedExtent;
+  }
+  uint64_t home_extents_max() const { return home_extents_max_; }
+
+  // A slab for table `table`: shared ones first, then whole extents. Its tick floor is below
+  // `current_tick`. RESOURCE_EXHAUSTED names what ran out.
+  Result<Slab*> TakeHomeSlab(uint16_t table, uint32_t slabs_owned, uint32_t current_tick);
+  // The slab of extent `extent` that holds `index`, for an ID given from outside: an unowned extent
+  // becomes the table's. INVALID_ARGUMENT when the extent is another table's or out of range.
+  Result<Slab*> TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32_t index);
+  // Takes back an empty slab. `highest_tick` is of the IDs it issued. The caller has waited for a grace
+  // period after RetractHomeSlab().
+  void ReturnHomeSlab(Slab* slab, uint32_t highest_tick);
+  // First half of returning: readers are told that the slab's extent holds nothing.
+  void RetractHomeSlab(const Slab& slab);
+
+  // The slab that holds this slot; nullptr when the extent is not in use.
+  Slab* SlabOf(uint32_t extent, uint32_t index);
+
+  // Another extent of version slots. RESOURCE_EXHAUSTED at the memory limit.
+  Result<Slab*> TakeVersionExtent();
+  void ReturnVersionExtent(Slab* slab);
+
+  ExtentCounts counts() const;
+
+ private:
+  struct Extent {
+    uint32_t tick_floor = 0;      // highest tick of earlier lives
+    std::unique_ptr<Slab> whole;  // the one slab of an owned extent
+    // The slabs of a shared extent, nullptr where free.
+    std::unique_ptr<std::unique_ptr<Slab>[]> shared;
+    uint32_t shared_taken = 0;
+    uint32_t shared_tick_floor = 0;  // highest tick of slabs returned to this shared extent
+  };
+
+  ClassSpace(uint32_t size_class, uint32_t slot_bits);
+  Status MapTables();
+
+  // An extent that no one uses, mapped and readable.
+  Result<uint32_t> TakeFreeExtent(uint32_t current_tick) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Slab* OwnWhole(uint16_t table, uint32_t extent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Result<Slab*> TakeSharedSlab(uint16_t table, uint32_t current_tick)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Status OutOfExtents(const char* what, uint64_t extents_max) const;
+  std::atomic<uint16_t>& owner(uint32_t extent) { return extent_owner_[extent]; }
+
+  // set at open
+  const uint32_t size_class_;
+  const uint64_t layout_extents_;  // as many as the slot field can number
+  uint64_t home_extents_max_ = 0;
+  uint64_t version_extents_max_ = 0;
+  internal::SlotGeometry geometry_{};
+  std::unique_ptr<page::ExtentRange> home_;
+  std::unique_ptr<page::ExtentRange> versions_;
+
+  // atomic: written under mutex_, read by every reader. Lazily touched, one entry for each extent (and
+  // each slab of a shared one) that the slot field of an ID can name, so that no bound is checked.
+  std::atomic<uint16_t>* extent_owner_ = nullptr;
+  std::atomic<uint16_t>* shared_owner_ = nullptr;
+
+  mutable absl::Mutex mutex_;
+  std::vector<Extent> extents_ ABSL_GUARDED_BY(mutex_);
+  // Extents in use or free below this were mapped at least once.
+  uint32_t home_mapped_end_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint32_t home_next_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::deque<uint32_t> free_home_extents_ ABSL_GUARDED_BY(mutex_);
+  std::vector<uint32_t> shared_with_room_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Slab>> version_slabs_ ABSL_GUARDED_BY(mutex_);
+  std::vector<uint32_t> free_version_extents_ ABSL_GUARDED_BY(mutex_);
+  uint32_t version_mapped_end_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint32_t version_next_ ABSL_GUARDED_BY(mutex_) = 0;
+  ExtentCounts counts_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace flagstone::slab
+
+#endif  // FLAGSTONE_LIB_SLAB_CLASS_SPACE_H_

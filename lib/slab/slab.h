@@ -1,0 +1,109 @@
+// A slab: a run of equal slots inside one extent that belongs to one owner, and its free slots.
+//
+// Free slots are linked through themselves, so a slab costs a few words however many slots it has. A
+// free slot has ID 0; the begin field of its version word holds the tick of its last ID, the older
+// field of its link word the next free index + 1.
+//
+// Place       The unit that tables own (home slots) and version pools grow by (version slots).
+// Invariants  1. Every slot is exactly one of: never used (at or above next_unused), free (linked
+//                here), or taken.
+//             2. free_count is the length of the list from free_head to free_tail.
+// Threads     Under the mutex of the owner (TableSlots, VersionPool).
+#ifndef FLAGSTONE_LIB_SLAB_SLAB_H_
+#define FLAGSTONE_LIB_SLAB_SLAB_H_
+
+#include <cstdint>
+
+#include "flagstone/internal/slot.h"
+#include "flagstone/internal/table_view.h"
+
+namespace flagstone::slab {
+
+struct Slab {
+  uint32_t extent = 0;       // number of the extent in the class's range
+  uint32_t first_index = 0;  // slots [first_index, end_index) of that extent
+  uint32_t end_index = 0;
+  uint32_t next_unused = 0;  // slots [next_unused, end_index) were never used since the slab was taken
+  uint32_t free_head = 0;    // index + 1; 0: none
+  uint32_t free_tail = 0;    // index + 1
+  uint32_t free_count = 0;
+  uint32_t tick_floor = 0;  // IDs of earlier lives of this memory have ticks up to this one
+  bool queued = false;      // stands in its owner's list of slabs with free slots
+
+  uint32_t unused_count() const { return end_index - next_unused; }
+  uint32_t used_count() const { return next_unused - first_index - free_count; }
+  bool empty() const { return used_count() == 0; }
+};
+
+inline internal::Timestamp FreeSlotTick(const internal::SlotHeader& slot) {
+  return internal::BeginOf(slot.version.load(std::memory_order_relaxed));
+}
+
+// Marks `slot` free. `tick` is of its last ID (0 for version slots). The caller knows that no reader
+// can reach it.
+inline void WriteFreeSlot(internal::SlotHeader& slot, uint32_t tick, uint32_t next) {
+  slot.id.store(0, std::memory_order_relaxed);
+  slot.version.store(internal::VersionWord(tick, 0), std::memory_order_relaxed);
+  slot.link.store(internal::LinkWord(0, next), std::memory_order_relaxed);
+}
+inline uint32_t NextFree(const internal::SlotHeader& slot) {
+  return internal::OlderOf(slot.link.load(std::memory_order_relaxed));
+}
+
+// `at(index)` gives the slot of an index of this slab.
+template <typename SlotAt>
+void PushFreeAtTail(Slab& slab, uint32_t index, uint32_t tick, SlotAt&& at) {
+  WriteFreeSlot(*at(index), tick, 0);
+  if (slab.free_tail != 0) {
+    internal::SlotHeader& last = *at(slab.free_tail - 1);
+    last.link.store(internal::LinkWord(0, index + 1), std::memory_order_relaxed);
+  } else {
+    slab.free_head = index + 1;
+  }
+  slab.free_tail = index + 1;
+  ++slab.free_count;
+}
+
+template <typename SlotAt>
+void PushFreeAtHead(Slab& slab, uint32_t index, SlotAt&& at) {
+  WriteFreeSlot(*at(index), 0, slab.free_head);
+  if (slab.free_head == 0) slab.free_tail = index + 1;
+  slab.free_head = index + 1;
+  ++slab.free_count;
+}
+
+// The slab has a free slot.
+template <typename SlotAt>
+uint32_t PopFree(Slab& slab, SlotAt&& at) {
+  const uint32_t index = slab.free_head - 1;
+  slab.free_head = NextFree(*at(index));
+  if (slab.free_head == 0) slab.free_tail = 0;
+  --slab.free_count;
+  return index;
+}
+
+// Takes `index` out of the middle of the list; false when it is not in it.
+template <typename SlotAt>
+bool RemoveFree(Slab& slab, uint32_t index, SlotAt&& at) {
+  uint32_t before = 0;
+  for (uint32_t here = slab.free_head; here != 0; here = NextFree(*at(here - 1))) {
+    if (here - 1 != index) {
+      before = here;
+      continue;
+    }
+    const uint32_t next = NextFree(*at(index));
+    if (before == 0) {
+      slab.free_head = next;
+    } else {
+      at(before - 1)->link.store(internal::LinkWord(0, next), std::memory_order_relaxed);
+    }
+    if (next == 0) slab.free_tail = before;
+    --slab.free_count;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace flagstone::slab
+
+#endif  // FLAGSTONE_LIB_SLAB_SLAB_H_

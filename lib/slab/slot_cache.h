@@ -1,0 +1,39 @@
+// What one session holds in advance of a table's home slots and of a class's version slots, so that
+// allocation in steady state takes no lock.
+//
+// Threads     Owned by the session's user.
+#ifndef FLAGSTONE_LIB_SLAB_SLOT_CACHE_H_
+#define FLAGSTONE_LIB_SLAB_SLOT_CACHE_H_
+
+#include <cstdint>
+
+#include "flagstone/internal/slot.h"
+
+namespace flagstone::slab {
+
+inline constexpr uint32_t kHomeBatchMax = 64;
+inline constexpr uint32_t kVersionBatchMax = 64;
+
+// Home slots are named by their slot number in the class: extent << index_bits | index.
+struct HomeSlotCache {
+  // A run of never-used slots, in order: what makes a bulk load write memory sequentially.
+  uint32_t run_next = 0;
+  uint32_t run_end = 0;
+  // Slots that held records before.
+  uint32_t recycled_count = 0;
+  uint32_t recycled[kHomeBatchMax];
+
+  bool empty() const { return run_next == run_end && recycled_count == 0; }
+  // The cache is not empty. Recycled slots first: they were waited for longest.
+  uint32_t Take() { return recycled_count > 0 ? recycled[--recycled_count] : run_next++; }
+};
+
+struct VersionSlotCache {
+  uint32_t count = 0;
+  // Twice a batch: half is given back when it overflows, half is asked for when it is empty.
+  internal::VersionLink links[2 * kVersionBatchMax];
+};
+
+}  // namespace flagstone::slab
+
+#endif  // FLAGSTONE_LIB_SLAB_SLOT_CACHE_H_

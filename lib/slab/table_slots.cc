@@ -1,0 +1,239 @@
+#include "lib/slab/table_slots.h"
+
+#include <algorithm>
+#include <string>
+
+#include "lib/base/check.h"
+
+namespace flagstone::slab {
+namespace {
+
+// A session takes at most this much memory at once, so that idle sessions of large records cost little.
+constexpr uint32_t kBatchBytesMax = 64 * 1024;
+constexpr uint32_t kBatchMin = 4;
+
+}  // namespace
+
+SlotOccupancy& SlotOccupancy::operator+=(const SlotOccupancy& other) {
+  slab_count += other.slab_count;
+  used += other.used;
+  free += other.free;
+  unused += other.unused;
+  retired += other.retired;
+  return *this;
+}
+
+TableSlots::TableSlots(uint16_t table, ClassSpace& space, id::TickSource& ticks, uint32_t tick_max)
+    : table_(table),
+      space_(space),
+      ticks_(ticks),
+      tick_max_(tick_max),
+      batch_(std::clamp(kBatchBytesMax / space.geometry().stride, kBatchMin, kHomeBatchMax)) {}
+
+Status TableSlots::Refill(HomeSlotCache& cache) {
+  ticks_.Refresh();
+  absl::MutexLock lock(&mutex_);
+  for (;;) {
+    const uint32_t tick = ticks_.Current();
+    if (TakeFree(cache, tick) || TakeUnused(cache, tick)) return Status::Ok();
+    Status grown = Grow(tick);
+    if (grown.ok()) continue;
+    // All memory is in use. If free slots only wait for the next tick, let it come early.
+    if (with_free_.empty()) return grown;
+    FLAGSTONE_RETURN_IF_ERROR(ticks_.RunAhead());
+  }
+}
+
+bool TableSlots::TakeFree(HomeSlotCache& cache, uint32_t current_tick) {
+  for (size_t tried = with_free_.size(); tried > 0; --tried) {
+    Slab& slab = *with_free_.front();
+    const auto at = SlotAt(slab);
+    while (slab.free_count > 0 && cache.recycled_count < batch_ &&
+           FreeSlotTick(*at(slab.free_head - 1)) < current_tick) {
+      const uint32_t index = PopFree(slab, at);
+      cache.recycled[cache.recycled_count++] =
+          slab.extent << space_.geometry().index_bits | index;
+    }
+    const bool full = cache.recycled_count == batch_;
+    if (slab.free_count == 0) {
+      slab.queued = false;
+      with_free_.pop_front();
+    } else if (!full) {
+      // Its oldest free slot is of this tick: the next slab may have an older one.
+      with_free_.push_back(&slab);
+      with_free_.pop_front();
+    }
+    if (full) break;
+  }
+  // Take() pops from the end; the slot freed first is to be used first.
+  std::reverse(cache.recycled, cache.recycled + cache.recycled_count);
+  return cache.recycled_count > 0;
+}
+
+bool TableSlots::TakeUnused(HomeSlotCache& cache, uint32_t current_tick) {
+  for (size_t i = with_unused_.size(); i > 0; --i) {
+    Slab& slab = *with_unused_[i - 1];
+    if (slab.tick_floor >= current_tick) continue;
+    const uint32_t count = std::min(batch_, slab.unused_count());
+    cache.run_next = slab.extent << space_.geometry().index_bits | slab.next_unused;
+    cache.run_end = cache.run_next + count;
+    slab.next_unused += count;
+    if (slab.unused_count() == 0) with_unused_.erase(with_unused_.begin() + static_cast<long>(i) - 1);
+    return true;
+  }
+  return false;
+}
+
+Status TableSlots::Grow(uint32_t current_tick) {
+  Result<Slab*> slab = space_.TakeHomeSlab(table_, static_cast<uint32_t>(slabs_.size()),
+                                           current_tick);
+  if (!slab.ok()) return slab.status();
+  slabs_.push_back(*slab);
+  with_unused_.push_back(*slab);
+  return Status::Ok();
+}
+
+Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
+  const uint32_t extent = slot >> space_.geometry().index_bits;
+  const uint32_t index = slot & space_.geometry().index_mask;
+  absl::MutexLock lock(&mutex_);
+  Result<Slab*> found = space_.TakeHomeSlabAt(table_, extent, index);
+  if (!found.ok()) return found.status();
+  Slab& slab = **found;
+  const auto at = SlotAt(slab);
+  if (std::find(slabs_.begin(), slabs_.end(), &slab) == slabs_.end()) {
+    slabs_.push_back(&slab);
+    with_unused_.push_back(&slab);
+  }
+  const auto too_old = [&](uint64_t last_tick) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "slot " + std::to_string(slot) + " issued an ID at tick " +
+                             std::to_string(last_tick) + "; it takes only later ones than that, not " +
+                             std::to_string(tick));
+  };
+  if (index >= slab.next_unused) {
+    if (tick <= slab.tick_floor) return too_old(slab.tick_floor);
+    while (slab.next_unused < index) GiveOne(slab, slab.next_unused++, slab.tick_floor);
+    ++slab.next_unused;
+    if (slab.unused_count() == 0) std::erase(with_unused_, &slab);
+    return Status::Ok();
+  }
+  const internal::SlotHeader& header = *at(index);
+  const uint64_t last_tick = FreeSlotTick(header);
+  if (!RemoveFree(slab, index, at)) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "slot " + std::to_string(slot) +
+                             " holds a record or is about to; delete it first");
+  }
+  if (tick <= last_tick) {
+    PushFreeAtTail(slab, index, static_cast<uint32_t>(last_tick), at);
+    return too_old(last_tick);
+  }
+  return Status::Ok();
+}
+
+void TableSlots::GiveOne(Slab& slab, uint32_t index, uint32_t last_tick) {
+  if (last_tick >= tick_max_) {
+    WriteFreeSlot(*SlotAt(slab)(index), last_tick, 0);
+    ++retired_count_;
+    return;
+  }
+  PushFreeAtTail(slab, index, last_tick, SlotAt(slab));
+  Enqueue(slab);
+}
+
+void TableSlots::Enqueue(Slab& slab) {
+  if (slab.queued) return;
+  slab.queued = true;
+  with_free_.push_back(&slab);
+}
+
+void TableSlots::Give(std::span<const FreedSlot> slots) {
+  absl::MutexLock lock(&mutex_);
+  Slab* slab = nullptr;
+  for (const FreedSlot& freed : slots) {
+    const uint32_t extent = freed.slot >> space_.geometry().index_bits;
+    const uint32_t index = freed.slot & space_.geometry().index_mask;
+    if (slab == nullptr || slab->extent != extent || index < slab->first_index ||
+        index >= slab->end_index) {
+      slab = space_.SlabOf(extent, index);
+    }
+    FLAGSTONE_CHECK(slab != nullptr);
+    GiveOne(*slab, index, freed.last_tick);
+  }
+}
+
+void TableSlots::GiveBackUnissued(HomeSlotCache& cache) {
+  absl::MutexLock lock(&mutex_);
+  const uint32_t bits = space_.geometry().index_bits;
+  const uint32_t mask = space_.geometry().index_mask;
+  if (cache.run_next != cache.run_end) {
+    Slab& slab = *space_.SlabOf(cache.run_next >> bits, cache.run_next & mask);
+    if (slab.next_unused == ((cache.run_end - 1) & mask) + 1) {
+      if (slab.unused_count() == 0) with_unused_.push_back(&slab);
+      slab.next_unused = cache.run_next & mask;
+    } else {
+      for (uint32_t slot = cache.run_next; slot < cache.run_end; ++slot) {
+        GiveOne(slab, slot & mask, slab.tick_floor);
+      }
+    }
+  }
+  for (uint32_t i = 0; i < cache.recycled_count; ++i) {
+    const uint32_t slot = cache.recycled[i];
+    Slab& slab = *space_.SlabOf(slot >> bits, slot & mask);
+    GiveOne(slab, slot & mask, static_cast<uint32_t>(FreeSlotTick(*SlotAt(slab)(slot & mask))));
+  }
+  cache.run_next = cache.run_end = cache.recycled_count = 0;
+}
+
+uint32_t TableSlots::HighestTick(const Slab& slab) const {
+  uint32_t highest = slab.tick_floor;
+  const auto at = SlotAt(slab);
+  for (uint32_t here = slab.free_head; here != 0; here = NextFree(*at(here - 1))) {
+    highest = std::max(highest, static_cast<uint32_t>(FreeSlotTick(*at(here - 1))));
+  }
+  return highest;
+}
+
+size_t TableSlots::RetractEmptySlabs() {
+  absl::MutexLock lock(&mutex_);
+  size_t retracted = 0;
+  std::erase_if(slabs_, [&](Slab* slab) {
+    if (!slab->empty()) return false;
+    if (slab->queued) std::erase(with_free_, slab);
+    std::erase(with_unused_, slab);
+    space_.RetractHomeSlab(*slab);
+    retracted_.push_back(slab);
+    ++retracted;
+    return true;
+  });
+  return retracted;
+}
+
+void TableSlots::ReturnRetracted(const std::function<bool(uint64_t, uint64_t)>& guarded) {
+  absl::MutexLock lock(&mutex_);
+  std::erase_if(retracted_, [&](Slab* slab) {
+    const auto at = SlotAt(*slab);
+    const auto from = reinterpret_cast<uint64_t>(at(slab->first_index));
+    const auto to = reinterpret_cast<uint64_t>(at(slab->end_index - 1)) + 1;
+    if (guarded(from, to)) return false;
+    space_.ReturnHomeSlab(slab, HighestTick(*slab));
+    return true;
+  });
+}
+
+SlotOccupancy TableSlots::occupancy() const {
+  absl::MutexLock lock(&mutex_);
+  SlotOccupancy sum;
+  sum.slab_count = slabs_.size();
+  sum.retired = retired_count_;
+  for (const Slab* slab : slabs_) {
+    sum.used += slab->used_count();
+    sum.free += slab->free_count;
+    sum.unused += slab->unused_count();
+  }
+  sum.used -= retired_count_;
+  return sum;
+}
+
+}  // namespace flagstone::slab

@@ -1,0 +1,105 @@
+// The home slots of one table in one size class: which are free, which may be used again when.
+//
+// Place       Below transactions (which take slots through a session's cache) and reclamation (which
+//             gives them back after a grace period); above ClassSpace, which has the slabs.
+// Invariants  1. A slot is handed out for a tick later than that of any ID it had before (DESIGN of
+//                IDs: docs/format/record_id.md): an ID names one record for ever.
+//             2. Slabs with free slots are used first in, first out, and so are the slots in each: the
+//                time until a slot is used again is as long as the churn allows.
+//             3. A slot whose last ID has the last tick of the layout is retired.
+// Threads     Any; one mutex per table and class, taken once for a batch of slots.
+// Errors      RESOURCE_EXHAUSTED: memory limit or slots (from ClassSpace), or ticks (from TickSource).
+#ifndef FLAGSTONE_LIB_SLAB_TABLE_SLOTS_H_
+#define FLAGSTONE_LIB_SLAB_TABLE_SLOTS_H_
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "flagstone/status.h"
+#include "lib/id/tick_source.h"
+#include "lib/slab/class_space.h"
+#include "lib/slab/slab.h"
+#include "lib/slab/slot_cache.h"
+
+namespace flagstone::slab {
+
+// How full a table is. used + free + unused = slots in its slabs; retired ones are in neither.
+struct SlotOccupancy {
+  uint64_t slab_count = 0;
+  uint64_t used = 0;  // handed out: records, records of running transactions, slots cached by sessions
+  uint64_t free = 0;
+  uint64_t unused = 0;  // never used since the slab was taken
+  uint64_t retired = 0;
+
+  SlotOccupancy& operator+=(const SlotOccupancy& other);
+};
+
+// A slot that comes back: its number and the tick of the last ID it had.
+struct FreedSlot {
+  uint32_t slot;
+  uint32_t last_tick;
+};
+
+class TableSlots {
+ public:
+  TableSlots(uint16_t table, ClassSpace& space, id::TickSource& ticks, uint32_t tick_max);
+  TableSlots(const TableSlots&) = delete;
+  TableSlots& operator=(const TableSlots&) = delete;
+
+  // Fills an empty cache with at least one slot: free ones of earlier ticks, else never-used ones, else
+  // a new slab, else the logical tick runs ahead.
+  Status Refill(HomeSlotCache& cache);
+  // Takes the slot of an ID that was made elsewhere. INVALID_ARGUMENT when the slot is taken or its last
+  // tick is not before `tick`.
+  Status TakeAt(uint32_t slot, uint32_t tick);
+  // Slots whose records are gone and that no reader can reach.
+  void Give(std::span<const FreedSlot> slots);
+  // What a closing session still held. Nothing was issued from these slots.
+  void GiveBackUnissued(HomeSlotCache& cache);
+
+  // Slabs without a used slot leave the table and are told to readers as unowned; after a grace period
+  // ReturnRetracted() gives their memory back.
+  size_t RetractEmptySlabs();
+  void ReturnRetracted(const std::function<bool(uint64_t from, uint64_t to)>& guarded);
+
+  SlotOccupancy occupancy() const;
+  ClassSpace& space() { return space_; }
+
+ private:
+  auto SlotAt(const Slab& slab) const {
+    return [this, extent = slab.extent](uint32_t index) {
+      return space_.geometry().HomeAt(extent, index);
+    };
+  }
+  bool TakeFree(HomeSlotCache& cache, uint32_t current_tick)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool TakeUnused(HomeSlotCache& cache, uint32_t current_tick)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Status Grow(uint32_t current_tick) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void GiveOne(Slab& slab, uint32_t index, uint32_t last_tick)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Enqueue(Slab& slab) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  uint32_t HighestTick(const Slab& slab) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // set at open
+  const uint16_t table_;
+  ClassSpace& space_;
+  id::TickSource& ticks_;
+  const uint32_t tick_max_;
+  const uint32_t batch_;  // slots a session takes at once: 64 KiB of them at most
+
+  mutable absl::Mutex mutex_;
+  std::vector<Slab*> slabs_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Slab*> with_free_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Slab*> with_unused_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Slab*> retracted_ ABSL_GUARDED_BY(mutex_);
+  uint64_t retired_count_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace flagstone::slab
+
+#endif  // FLAGSTONE_LIB_SLAB_TABLE_SLOTS_H_

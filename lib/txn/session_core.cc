@@ -1,0 +1,856 @@
+#include "lib/txn/session_core.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <ctime>
+#include <string>
+#include <utility>
+
+#include "lib/base/check.h"
+#include "lib/txn/record_lock.h"
+#include "lib/txn/tidier.h"
+
+namespace flagstone {
+
+std::string_view IsolationLevelName(IsolationLevel level) {
+  switch (level) {
+    case IsolationLevel::kReadCommitted: return "read committed";
+    case IsolationLevel::kSnapshot: return "snapshot";
+    case IsolationLevel::kSerializable: return "serializable";
+  }
+  return "unknown";
+}
+
+namespace internal {
+
+void PendingChange::GiveUp() {
+  session->GiveVersionSlot(*part, version, version_link);
+  txn::Unlock(*home, link_before);
+  session = nullptr;
+}
+
+}  // namespace internal
+
+namespace txn {
+namespace {
+
+using internal::BeginOf;
+using internal::kLive;
+using internal::kQueued;
+using internal::kTombstone;
+using internal::kUnsettled;
+using internal::LinkWord;
+using internal::OlderOf;
+using internal::PendingChange;
+using internal::PinScope;
+using internal::SlotHeader;
+using internal::StdAtomics;
+using internal::Timestamp;
+using internal::VersionWord;
+
+// From this many writes on, a transaction finds its own by a hash map instead of by looking at all.
+constexpr size_t kLinearWritesMax = 16;
+
+// Between two looks at a lock that another transaction holds.
+constexpr timespec kLockPollInterval{0, 20'000};
+constexpr uint32_t kLockPollsWithoutSleep = 100;
+
+}  // namespace
+
+Result<std::unique_ptr<SessionCore>> SessionCore::Create(Engine& engine, Tidier& tidier) {
+  FLAGSTONE_RETURN_IF_ERROR(engine.CheckAlive());
+  Result<internal::Participant*> participant = engine.registry().Join();
+  if (!participant.ok()) return participant.status();
+  std::unique_ptr<SessionCore> core(new SessionCore(engine, tidier, **participant));
+  tidier.Attach(*core);
+  return core;
+}
+
+SessionCore::SessionCore(Engine& engine, Tidier& tidier, internal::Participant& participant)
+    : engine_(engine), tidier_(tidier), participant_(participant) {}
+
+SessionCore::~SessionCore() {
+  if (!engine_.registry().alive()) return;  // the child of a fork owns none of this
+  tidier_.Detach(*this);
+  for (size_t i = 0; i < home_caches_.size(); ++i) {
+    if (home_caches_[i]) home_cache_parts_[i]->slots.GiveBackUnissued(*home_caches_[i]);
+  }
+  for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
+    if (version_caches_[size_class]) {
+      engine_.class_state(size_class)->versions.GiveBack(*version_caches_[size_class]);
+    }
+  }
+  engine_.registry().Leave(&participant_);
+}
+
+// --- places -----------------------------------------------------------------------------------------
+
+SlotHeader* SessionCore::Locate(const TableState& table, uint64_t id, TablePart** part) const {
+  TablePart* found = table.parts[engine_.codec().size_class(RecordId(id))].load(
+      std::memory_order_acquire);
+  if (found == nullptr) return nullptr;
+  const internal::TableView& view = found->view;
+  const uint64_t slot = id & view.slot_mask;
+  const uint64_t extent = slot >> view.geometry.index_bits;
+  const uint64_t index = slot & view.geometry.index_mask;
+  if ((id & view.prefix_mask) != view.prefix || index >= view.geometry.slots_per_extent ||
+      OwnerOfSlot(view, extent, index) != view.number) {
+    return nullptr;
+  }
+  *part = found;
+  return view.geometry.HomeAt(extent, index);
+}
+
+RecordGuard SessionCore::GuardOn(SlotHeader* slot, uint32_t payload_bytes) {
+  const int index = std::countr_zero(participant_.free_guards);
+  participant_.Guard(index, reinterpret_cast<uint64_t>(slot));
+  participant_.free_guards &= participant_.free_guards - 1;
+  return RecordGuard(slot, &participant_.guards[index], payload_bytes);
+}
+
+bool SessionCore::OwnGuardOn(const SlotHeader* slot) const {
+  if (participant_.free_guards == engine_.registry().all_guards_free()) return false;
+  for (const auto& guard : participant_.guards) {
+    if (guard.load(std::memory_order_relaxed) == reinterpret_cast<uint64_t>(slot)) return true;
+  }
+  return false;
+}
+
+Result<uint32_t> SessionCore::TakeHomeSlot(TablePart& part) {
+  if (part.cache_number >= home_caches_.size()) {
+    home_caches_.resize(part.cache_number + 1);
+    home_cache_parts_.resize(part.cache_number + 1);
+  }
+  std::unique_ptr<slab::HomeSlotCache>& cache = home_caches_[part.cache_number];
+  if (cache == nullptr) {
+    cache = std::make_unique<slab::HomeSlotCache>();
+    home_cache_parts_[part.cache_number] = &part;
+  }
+  if (cache->empty()) {
+    if (Status status = part.slots.Refill(*cache); !status.ok()) {
+      // Deleted records may only wait for maintenance to free their slots.
+      if (tidier_.ReclaimNow() == 0) return status;
+      FLAGSTONE_RETURN_IF_ERROR(part.slots.Refill(*cache));
+    }
+  }
+  return cache->Take();
+}
+
+void SessionCore::GiveHomeSlot(TablePart& part, uint32_t slot, uint32_t last_tick) {
+  const slab::FreedSlot freed{slot, last_tick};
+  part.slots.Give(std::span(&freed, 1));
+}
+
+Status SessionCore::ReserveVersionSlot(TablePart& part, slab::VersionUse use) {
+  std::unique_ptr<slab::VersionSlotCache>& cache = version_caches_[part.view.class_number];
+  if (cache == nullptr) cache = std::make_unique<slab::VersionSlotCache>();
+  if (cache->count > 0) [[likely]] return Status::Ok();
+  Status status = part.class_state.versions.Refill(*cache, use);
+  if (status.ok() || tidier_.ReclaimNow() == 0) return status;
+  return part.class_state.versions.Refill(*cache, use);
+}
+
+void SessionCore::TakeVersionSlot(PendingChange& change) {
+  slab::VersionSlotCache& cache = *version_caches_[change.part->view.class_number];
+  change.version_link = cache.links[--cache.count];
+  change.version = change.part->view.geometry.At(change.version_link);
+}
+
+void SessionCore::GiveVersionSlot(TablePart& part, SlotHeader* version,
+                                  internal::VersionLink link) {
+  if (OwnGuardOn(version)) {
+    tidier_.Retire(part.class_state, link);
+    return;
+  }
+  slab::VersionSlotCache& cache = *version_caches_[part.view.class_number];
+  if (cache.count == std::size(cache.links)) {
+    cache.count -= slab::kVersionBatchMax;
+    part.class_state.versions.Give(
+        std::span(cache.links + cache.count, slab::kVersionBatchMax));
+  }
+  cache.links[cache.count++] = link;
+}
+
+Status SessionCore::CheckPayload(const TableState& table,
+                                 std::span<const std::byte> payload) const {
+  if (payload.size() == table.record_bytes) [[likely]] return Status::Ok();
+  return Status::Error(StatusCode::kInvalidArgument,
+                       "table '" + table.name + "': a record has " +
+                           std::to_string(table.record_bytes) + " bytes, not " +
+                           std::to_string(payload.size()));
+}
+
+// --- reads ------------------------------------------------------------------------------------------
+
+RecordGuard SessionCore::Read(TableState& table, RecordId id) {
+  if (participant_.free_guards == 0) {
+    return RecordGuard(engine_.registry().alive() ? StatusCode::kResourceExhausted
+                                                  : StatusCode::kFailedPrecondition);
+  }
+  counters_.chain_reads.Add();
+  PinScope pin(participant_);
+  TablePart* part = nullptr;
+  SlotHeader* home = Locate(table, id.value(), &part);
+  if (home == nullptr) return RecordGuard();
+  SlotHeader* found = internal::FindVisible<StdAtomics>(
+      *home, id.value(), engine_.commits().horizon(), part->view.geometry);
+  if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
+    return RecordGuard();
+  }
+  return GuardOn(found, table.record_bytes);
+}
+
+// --- locking ----------------------------------------------------------------------------------------
+
+SlotHeader* SessionCore::NewestOf(const PendingChange& change) const {
+  const internal::VersionLink newest = internal::NewestOf(change.link_before);
+  return newest != 0 ? change.part->view.geometry.At(newest) : change.home;
+}
+
+SlotHeader* SessionCore::NewestLiveOf(const PendingChange& change) const {
+  const internal::SlotGeometry& geometry = change.part->view.geometry;
+  const auto live = [](SlotHeader* slot) {
+    return (slot->version.load(std::memory_order_acquire) & kLive) != 0;
+  };
+  internal::VersionLink link = internal::NewestOf(change.link_before);
+  for (; link != 0; link = OlderOf(geometry.At(link)->link.load(std::memory_order_acquire))) {
+    if (live(geometry.At(link))) return geometry.At(link);
+  }
+  return live(change.home) ? change.home : nullptr;
+}
+
+Result<bool> SessionCore::Lock(TableState& table, RecordId id,
+                               std::chrono::nanoseconds lock_wait,
+                               std::optional<Timestamp> snapshot, Base base,
+                               PendingChange& change, SlotHeader** newest) {
+  int64_t deadline = 0;
+  for (uint32_t poll = 0;; ++poll) {
+    {
+      PinScope pin(participant_);
+      TablePart* part = nullptr;
+      SlotHeader* home = Locate(table, id.value(), &part);
+      if (home == nullptr || home->id.load(std::memory_order_acquire) != id.value()) return false;
+      if (std::optional<uint64_t> before = TryLockForChange<StdAtomics>(*home)) {
+        change.part = part;
+        change.home = home;
+        change.link_before = *before;
+        change.id = id.value();
+        SlotHeader* top = NewestOf(change);
+        const uint64_t version = top->version.load(std::memory_order_acquire);
+        // Reclaimed between the look and the lock, or not in the state the caller builds on.
+        const bool usable = base == Base::kNewestLive ? (version & kLive) != 0
+                                                      : (version & kTombstone) != 0;
+        if (home->id.load(std::memory_order_acquire) != id.value() || !usable) {
+          Unlock(*home, *before);
+          return false;
+        }
+        if (snapshot.has_value() && BeginOf(version) > *snapshot) {
+          Unlock(*home, *before);
+          counters_.conflicts.Add();
+          return Status::Conflict(BeginOf(version));
+        }
+        *newest = base == Base::kNewestLive ? top : NewestLiveOf(change);
+        if (*newest == nullptr) {
+          Unlock(*home, *before);
+          return false;
+        }
+        return true;
+      }
+    }
+    if (lock_wait.count() == 0) {
+      counters_.conflicts.Add();
+      return Status::Conflict(0);
+    }
+    const int64_t now = engine_.clock().MonotonicNanos();
+    if (deadline == 0) deadline = now + lock_wait.count();
+    if (now >= deadline) {
+      return Status::Error(StatusCode::kDeadlineExceeded,
+                           "record " + id.ToString() + " of table '" + table.name +
+                               "' was still locked by another transaction after " +
+                               std::to_string(lock_wait.count() / 1000) +
+                               " us; roll back and retry, or wait longer");
+    }
+    if (poll < kLockPollsWithoutSleep) {
+      StdAtomics::Pause(poll);
+    } else {
+      nanosleep(&kLockPollInterval, nullptr);
+    }
+  }
+}
+
+// --- publishing -------------------------------------------------------------------------------------
+
+void SessionCore::PublishVersion(SlotHeader* home, SlotHeader* version,
+                                 internal::VersionLink link, uint64_t link_before, uint64_t id,
+                                 Timestamp at, uint64_t state) {
+  version->id.store(id, std::memory_order_relaxed);
+  version->link.store(LinkWord(0, internal::NewestOf(link_before)), std::memory_order_relaxed);
+  version->version.store(VersionWord(at, state | kUnsettled), std::memory_order_relaxed);
+  const uint64_t deferred = link_before & internal::kDeferred;
+  Unlock(*home, LinkWord(link, OlderOf(link_before), kQueued | deferred));
+}
+
+Timestamp SessionCore::PublishInsert(SlotHeader* home, uint64_t id) {
+  home->link.store(0, std::memory_order_relaxed);
+  const Timestamp at = engine_.commits().Reserve();
+  home->version.store(VersionWord(at, kLive | kUnsettled), std::memory_order_relaxed);
+  home->id.store(id, std::memory_order_release);
+  return at;
+}
+
+void SessionCore::NoteChanged(uint64_t id, uint64_t link_before) {
+  if (link_before & kQueued) return;
+  while (changed_.room() == 0) tidier_.Help();
+  changed_.Push(id);
+}
+
+Status SessionCore::MakeRoom(uint64_t entries) {
+  if (changed_.room() >= entries + ChangedRing::kCapacity / 4) [[likely]] return Status::Ok();
+  tidier_.Help();
+  return Status::Ok();
+}
+
+Result<bool> SessionCore::PublishSingle(PendingChange& change, uint64_t state,
+                                        SessionCounter& counter) {
+  {
+    // The pin keeps the version slot from being used again before it is settled below.
+    PinScope pin(participant_);
+    const Timestamp at = engine_.commits().Reserve();
+    PublishVersion(change.home, change.version, change.version_link, change.link_before, change.id,
+                   at, state);
+    engine_.commits().Complete(at);
+    change.version->version.store(VersionWord(at, state), std::memory_order_release);
+  }
+  change.session = nullptr;
+  NoteChanged(change.id, change.link_before);
+  counter.Add();
+  counters_.commits.Add();
+  return true;
+}
+
+// --- single changes ---------------------------------------------------------------------------------
+
+Result<RecordId> SessionCore::PrepareInsert(TableState& table, std::span<const std::byte> payload,
+                                            std::optional<uint32_t> size_class, TablePart** part,
+                                            SlotHeader** home) {
+  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
+  FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload));
+  *part = table.parts[table.size_class].load(std::memory_order_acquire);
+  if (size_class.has_value() && *size_class != table.size_class) {
+    if (*size_class >= kSizeClassCount ||
+        SizeClassStrideBytes(*size_class) < table.record_bytes + internal::kSlotHeaderBytes) {
+      return Status::Error(StatusCode::kInvalidArgument,
+                           "table '" + table.name + "': size class " +
+                               std::to_string(*size_class) + " does not hold records of " +
+                               std::to_string(table.record_bytes) + " bytes; the smallest is " +
+                               std::to_string(table.size_class) + ", the largest " +
+                               std::to_string(kSizeClassCount - 1));
+    }
+    Result<TablePart*> other = engine_.PartOf(table, *size_class);
+    if (!other.ok()) return other.status();
+    *part = *other;
+  }
+  Result<uint32_t> slot = TakeHomeSlot(**part);
+  if (!slot.ok()) return slot.status();
+  const internal::SlotGeometry& geometry = (*part)->view.geometry;
+  *home = geometry.HomeAt(*slot >> geometry.index_bits, *slot & geometry.index_mask);
+  std::memcpy(internal::PayloadOf(*home), payload.data(), payload.size());
+  const uint32_t tick = engine_.ticks().Current();
+  return engine_.codec().Encode({tick, (*part)->view.class_number, engine_.options().node, *slot});
+}
+
+Result<RecordId> SessionCore::Insert(TableState& table, std::span<const std::byte> payload,
+                                     std::optional<uint32_t> size_class) {
+  TablePart* part = nullptr;
+  SlotHeader* home = nullptr;
+  Result<RecordId> id = PrepareInsert(table, payload, size_class, &part, &home);
+  if (!id.ok()) return id;
+  {
+    PinScope pin(participant_);
+    const Timestamp at = PublishInsert(home, id->value());
+    engine_.commits().Complete(at);
+    home->version.store(VersionWord(at, kLive), std::memory_order_release);
+  }
+  counters_.inserts.Add();
+  counters_.commits.Add();
+  return id;
+}
+
+Status SessionCore::PrepareInsertWithId(TableState& table, RecordId id,
+                                        std::span<const std::byte> payload, TablePart** part,
+                                        SlotHeader** home) {
+  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
+  FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload));
+  FLAGSTONE_RETURN_IF_ERROR(engine_.codec().CheckId(id));
+  const IdFields fields = engine_.codec().fields(id);
+  engine_.ticks().Refresh();
+  const uint32_t now = engine_.ticks().Current();
+  if (fields.node != engine_.options().node || fields.tick > now ||
+      SizeClassStrideBytes(fields.size_class) < table.record_bytes + internal::kSlotHeaderBytes) {
+    return Status::Error(
+        StatusCode::kInvalidArgument,
+        "ID " + id.ToString() + " cannot be inserted into table '" + table.name + "': it has node " +
+            std::to_string(fields.node) + ", tick " + std::to_string(fields.tick) +
+            " and size class " + std::to_string(fields.size_class) + "; this store has node " +
+            std::to_string(engine_.options().node) + ", ticks up to " + std::to_string(now) +
+            " and needs at least size class " + std::to_string(table.size_class));
+  }
+  Result<TablePart*> found = engine_.PartOf(table, fields.size_class);
+  if (!found.ok()) return found.status();
+  *part = *found;
+  FLAGSTONE_RETURN_IF_ERROR((*part)->slots.TakeAt(fields.slot, fields.tick));
+  const internal::SlotGeometry& geometry = (*part)->view.geometry;
+  *home = geometry.HomeAt(fields.slot >> geometry.index_bits, fields.slot & geometry.index_mask);
+  std::memcpy(internal::PayloadOf(*home), payload.data(), payload.size());
+  return Status::Ok();
+}
+
+Status SessionCore::InsertWithId(TableState& table, RecordId id,
+                                 std::span<const std::byte> payload) {
+  TablePart* part = nullptr;
+  SlotHeader* home = nullptr;
+  FLAGSTONE_RETURN_IF_ERROR(PrepareInsertWithId(table, id, payload, &part, &home));
+  {
+    PinScope pin(participant_);
+    const Timestamp at = PublishInsert(home, id.value());
+    engine_.commits().Complete(at);
+    home->version.store(VersionWord(at, kLive), std::memory_order_release);
+  }
+  counters_.inserts.Add();
+  counters_.commits.Add();
+  return Status::Ok();
+}
+
+Result<bool> SessionCore::PrepareUpdate(TableState& table, RecordId id,
+                                        std::chrono::nanoseconds lock_wait,
+                                        PendingChange& change) {
+  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
+  TablePart* part = nullptr;
+  if (Locate(table, id.value(), &part) == nullptr) return false;
+  FLAGSTONE_RETURN_IF_ERROR(MakeRoom(1));
+  FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kUpdate));
+  SlotHeader* newest = nullptr;
+  Result<bool> locked =
+      Lock(table, id, lock_wait, std::nullopt, Base::kNewestLive, change, &newest);
+  if (!locked.ok() || !*locked) return locked;
+  TakeVersionSlot(change);
+  change.session = this;
+  std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest),
+              table.record_bytes);
+  return true;
+}
+
+void SessionCore::PublishUpdate(PendingChange& change) {
+  static_cast<void>(PublishSingle(change, kLive, counters_.updates));
+}
+
+Result<bool> SessionCore::UpdateTo(TableState& table, RecordId id,
+                                   std::span<const std::byte> payload,
+                                   std::chrono::nanoseconds lock_wait) {
+  FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload));
+  PendingChange change;
+  Result<bool> prepared = PrepareUpdate(table, id, lock_wait, change);
+  if (!prepared.ok() || !*prepared) return prepared;
+  std::memcpy(internal::PayloadOf(change.version), payload.data(), payload.size());
+  return PublishSingle(change, kLive, counters_.updates);
+}
+
+Result<bool> SessionCore::Delete(TableState& table, RecordId id,
+                                 std::chrono::nanoseconds lock_wait) {
+  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
+  TablePart* part = nullptr;
+  if (Locate(table, id.value(), &part) == nullptr) return false;
+  FLAGSTONE_RETURN_IF_ERROR(MakeRoom(1));
+  FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kDelete));
+  PendingChange change;
+  SlotHeader* newest = nullptr;
+  Result<bool> locked =
+      Lock(table, id, lock_wait, std::nullopt, Base::kNewestLive, change, &newest);
+  if (!locked.ok() || !*locked) return locked;
+  TakeVersionSlot(change);
+  change.session = this;
+  return PublishSingle(change, kTombstone, counters_.deletes);
+}
+
+Result<bool> SessionCore::Undelete(TableState& table, RecordId id,
+                                   std::chrono::nanoseconds lock_wait) {
+  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
+  TablePart* part = nullptr;
+  if (Locate(table, id.value(), &part) == nullptr) return false;
+  FLAGSTONE_RETURN_IF_ERROR(MakeRoom(1));
+  FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kUpdate));
+  PendingChange change;
+  SlotHeader* newest = nullptr;
+  Result<bool> locked =
+      Lock(table, id, lock_wait, std::nullopt, Base::kNewestDeleted, change, &newest);
+  if (!locked.ok() || !*locked) return locked;
+  TakeVersionSlot(change);
+  change.session = this;
+  std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest),
+              table.record_bytes);
+  return PublishSingle(change, kLive, counters_.undeletes);
+}
+
+// --- transactions -----------------------------------------------------------------------------------
+
+Status SessionCore::Begin(const TransactionOptions& options) {
+  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
+  if (transaction_.running) {
+    return Status::Error(StatusCode::kFailedPrecondition,
+                         "this session already has a running transaction; commit or roll it back, "
+                         "or open another session");
+  }
+  if (options.lock_wait.count() < 0) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "TransactionOptions::lock_wait is " +
+                             std::to_string(options.lock_wait.count()) +
+                             " ns; it must be 0 or more");
+  }
+  transaction_.options = options;
+  transaction_.cause = Status::Ok();
+  FLAGSTONE_RETURN_IF_ERROR(SetIsolation(options.isolation));
+  if (options.as_of_timestamp.has_value()) {
+    const Timestamp at = *options.as_of_timestamp;
+    const Timestamp horizon = engine_.commits().horizon();
+    if (at > horizon) {
+      return Status::Error(StatusCode::kInvalidArgument,
+                           "as_of_timestamp " + std::to_string(at) +
+                               " lies after the newest commit, " + std::to_string(horizon));
+    }
+    if (!participant_.BeginSnapshotAt(at, engine_.history_floor())) {
+      counters_.snapshots_too_old.Add();
+      return Status::Error(
+          StatusCode::kSnapshotTooOld,
+          "as_of_timestamp " + std::to_string(at) + " lies before " +
+              std::to_string(engine_.history_floor().load(std::memory_order_relaxed)) +
+              ", the oldest state that StoreOptions::history_retention keeps");
+    }
+    transaction_.snapshot = at;
+  } else {
+    transaction_.snapshot = participant_.BeginSnapshot(engine_.commits().horizon_word(),
+                                                       engine_.snapshot_floor());
+  }
+  transaction_.running = true;
+  transaction_.touched = false;
+  return Status::Ok();
+}
+
+Status SessionCore::SetIsolation(IsolationLevel level) {
+  if (level == IsolationLevel::kSerializable) {
+    return Status::Error(StatusCode::kUnsupported,
+                         "isolation level serializable needs predicate protection, which this "
+                         "version does not have; use IsolationLevel::kSnapshot");
+  }
+  if (transaction_.running && transaction_.touched) {
+    return Status::Error(StatusCode::kFailedPrecondition,
+                         "the isolation level is fixed with the first read or write of a "
+                         "transaction; set it before");
+  }
+  transaction_.options.isolation = level;
+  return Status::Ok();
+}
+
+Status SessionCore::CheckRunning() const {
+  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
+  if (transaction_.running) [[likely]] return Status::Ok();
+  if (!transaction_.cause.ok()) return transaction_.cause;
+  return Status::Error(StatusCode::kFailedPrecondition,
+                       "the transaction has ended; begin another one");
+}
+
+Status SessionCore::Fail(Status status) {
+  Rollback(status);
+  return status;
+}
+
+SessionCore::Write* SessionCore::FindWrite(uint64_t id) {
+  std::vector<Write>& writes = transaction_.writes;
+  if (writes.size() <= kLinearWritesMax) {
+    for (Write& write : writes) {
+      if (write.id == id) return &write;
+    }
+    return nullptr;
+  }
+  const auto found = transaction_.write_of_id.find(id);
+  return found == transaction_.write_of_id.end() ? nullptr : &writes[found->second];
+}
+
+void SessionCore::AddWrite(const Write& write) {
+  std::vector<Write>& writes = transaction_.writes;
+  writes.push_back(write);
+  if (writes.size() <= kLinearWritesMax) return;
+  auto& index = transaction_.write_of_id;
+  if (index.empty()) {
+    for (uint32_t i = 0; i + 1 < writes.size(); ++i) index.emplace(writes[i].id, i);
+  }
+  index.emplace(write.id, static_cast<uint32_t>(writes.size() - 1));
+}
+
+Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id) {
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  transaction_.touched = true;
+  if (participant_.free_guards == 0) {
+    return RecordGuard(StatusCode::kResourceExhausted).status();
+  }
+  PinScope pin(participant_);
+  if (!transaction_.writes.empty()) {
+    if (Write* own = FindWrite(id.value()); own != nullptr) {
+      if (own->part->view.number != table.number || own->kind == WriteKind::kDelete ||
+          own->kind == WriteKind::kCancelled) {
+        return RecordGuard();
+      }
+      return GuardOn(own->kind == WriteKind::kInsert ? own->home : own->version,
+                     table.record_bytes);
+    }
+  }
+  const bool latest = transaction_.options.isolation == IsolationLevel::kReadCommitted &&
+                      !transaction_.options.as_of_timestamp.has_value();
+  if (!latest && participant_.SnapshotIsCut()) {
+    counters_.snapshots_too_old.Add();
+    return Fail(Status::Error(StatusCode::kSnapshotTooOld,
+                              "the snapshot at timestamp " +
+                                  std::to_string(transaction_.snapshot) +
+                                  " passed StoreOptions::snapshot_age_max or "
+                                  "snapshot_bytes_max; begin again"));
+  }
+  TablePart* part = nullptr;
+  SlotHeader* home = Locate(table, id.value(), &part);
+  if (home == nullptr) return RecordGuard();
+  const Timestamp bound = latest ? engine_.commits().horizon() : transaction_.snapshot;
+  SlotHeader* found =
+      internal::FindVisible<StdAtomics>(*home, id.value(), bound, part->view.geometry);
+  if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
+    return RecordGuard();
+  }
+  return GuardOn(found, table.record_bytes);
+}
+
+Result<RecordId> SessionCore::TransactionInsert(TableState& table,
+                                                std::span<const std::byte> payload,
+                                                std::optional<uint32_t> size_class) {
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
+  TablePart* part = nullptr;
+  SlotHeader* home = nullptr;
+  Result<RecordId> id = PrepareInsert(table, payload, size_class, &part, &home);
+  if (!id.ok()) {
+    return id.code() == StatusCode::kInvalidArgument ? id : Result<RecordId>(Fail(id.status()));
+  }
+  AddWrite({WriteKind::kInsert, part, home, nullptr, 0, 0, id->value()});
+  return id;
+}
+
+Status SessionCore::TransactionInsertWithId(TableState& table, RecordId id,
+                                            std::span<const std::byte> payload) {
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
+  TablePart* part = nullptr;
+  SlotHeader* home = nullptr;
+  if (Status status = PrepareInsertWithId(table, id, payload, &part, &home); !status.ok()) {
+    return status.code() == StatusCode::kInvalidArgument ? status : Fail(std::move(status));
+  }
+  AddWrite({WriteKind::kInsert, part, home, nullptr, 0, 0, id.value()});
+  return Status::Ok();
+}
+
+Status SessionCore::CheckWritable() {
+  transaction_.touched = true;
+  if (transaction_.options.as_of_timestamp.has_value()) {
+    return Status::Error(StatusCode::kFailedPrecondition,
+                         "a transaction that reads an earlier state (as_of_timestamp) cannot write");
+  }
+  const size_t writes_max = engine_.options().transaction_writes_max;
+  if (transaction_.writes.size() < writes_max) [[likely]] return Status::Ok();
+  return Fail(Status::Error(StatusCode::kResourceExhausted,
+                            "the transaction has reached " + std::to_string(writes_max) +
+                                " writes; commit in parts or raise "
+                                "StoreOptions::transaction_writes_max"));
+}
+
+Result<SessionCore::Write*> SessionCore::WriteForChange(TableState& table, RecordId id,
+                                                        WriteKind kind, Base base) {
+  Write* const absent = nullptr;
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
+  TablePart* part = nullptr;
+  if (Locate(table, id.value(), &part) == nullptr) return absent;
+  if (Status room = ReserveVersionSlot(*part, kind == WriteKind::kDelete
+                                                  ? slab::VersionUse::kDelete
+                                                  : slab::VersionUse::kUpdate);
+      !room.ok()) {
+    return Fail(std::move(room));
+  }
+  const bool latest = transaction_.options.isolation == IsolationLevel::kReadCommitted;
+  PendingChange change;
+  SlotHeader* newest = nullptr;
+  Result<bool> locked =
+      Lock(table, id, transaction_.options.lock_wait,
+           latest ? std::nullopt : std::optional<Timestamp>(transaction_.snapshot), base, change,
+           &newest);
+  if (!locked.ok()) {
+    // A reader of the latest state may try again; a snapshot stays as old as it is.
+    if (latest) return locked.status();
+    return Fail(locked.status());
+  }
+  if (!*locked) return absent;
+  TakeVersionSlot(change);
+  if (kind != WriteKind::kDelete) {
+    std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest),
+                table.record_bytes);
+  }
+  AddWrite({kind, change.part, change.home, change.version, change.version_link,
+            change.link_before, change.id});
+  return &transaction_.writes.back();
+}
+
+Result<char*> SessionCore::TransactionUpdate(TableState& table, RecordId id) {
+  char* const absent = nullptr;
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  if (Write* own = FindWrite(id.value()); own != nullptr) {
+    if (own->part->view.number != table.number || own->kind == WriteKind::kDelete ||
+        own->kind == WriteKind::kCancelled) {
+      return absent;
+    }
+    SlotHeader* slot = own->kind == WriteKind::kInsert ? own->home : own->version;
+    if (OwnGuardOn(slot)) {
+      return Status::Error(StatusCode::kFailedPrecondition,
+                           "record " + id.ToString() +
+                               " was written by this transaction and is being read through a "
+                               "guard; release the guard before changing it again");
+    }
+    return internal::PayloadOf(slot);
+  }
+  Result<Write*> write = WriteForChange(table, id, WriteKind::kUpdate, Base::kNewestLive);
+  if (!write.ok()) return write.status();
+  if (*write == nullptr) return absent;
+  return internal::PayloadOf((*write)->version);
+}
+
+Result<bool> SessionCore::TransactionDelete(TableState& table, RecordId id) {
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  if (Write* own = FindWrite(id.value()); own != nullptr) {
+    if (own->part->view.number != table.number || own->kind == WriteKind::kDelete ||
+        own->kind == WriteKind::kCancelled) {
+      return false;
+    }
+    own->kind = own->kind == WriteKind::kInsert ? WriteKind::kCancelled : WriteKind::kDelete;
+    return true;
+  }
+  Result<Write*> write = WriteForChange(table, id, WriteKind::kDelete, Base::kNewestLive);
+  if (!write.ok()) return write.status();
+  return *write != nullptr;
+}
+
+Result<bool> SessionCore::TransactionUndelete(TableState& table, RecordId id) {
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  if (FindWrite(id.value()) != nullptr) {
+    return Status::Error(StatusCode::kFailedPrecondition,
+                         "record " + id.ToString() +
+                             " was changed by this transaction; roll back instead of undeleting");
+  }
+  Result<Write*> write = WriteForChange(table, id, WriteKind::kUpdate, Base::kNewestDeleted);
+  if (!write.ok()) return write.status();
+  return *write != nullptr;
+}
+
+Result<Timestamp> SessionCore::Commit() {
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  std::vector<Write>& writes = transaction_.writes;
+  Timestamp at = 0;
+  if (!writes.empty()) {
+    static_cast<void>(MakeRoom(std::min<size_t>(writes.size(), ChangedRing::kCapacity / 4)));
+    PinScope pin(participant_);
+    at = engine_.commits().Reserve();
+    for (const Write& write : writes) Publish(write, at);
+    engine_.commits().Complete(at);
+    for (const Write& write : writes) Settle(write, at);
+  }
+  for (const Write& write : writes) {
+    if (write.kind == WriteKind::kUpdate || write.kind == WriteKind::kDelete) {
+      NoteChanged(write.id, write.link_before);
+    } else if (write.kind == WriteKind::kCancelled) {
+      GiveCancelledInsert(write);
+    }
+  }
+  CountWrites();
+  counters_.commits.Add();
+  EndTransaction();
+  transaction_.cause = Status::Ok();
+  return at;
+}
+
+void SessionCore::Publish(const Write& write, Timestamp at) {
+  switch (write.kind) {
+    case WriteKind::kInsert:
+      write.home->link.store(0, std::memory_order_relaxed);
+      write.home->version.store(VersionWord(at, kLive | kUnsettled), std::memory_order_relaxed);
+      write.home->id.store(write.id, std::memory_order_release);
+      return;
+    case WriteKind::kUpdate:
+    case WriteKind::kDelete:
+      PublishVersion(write.home, write.version, write.version_link, write.link_before, write.id,
+                     at, write.kind == WriteKind::kUpdate ? kLive : kTombstone);
+      return;
+    case WriteKind::kCancelled: return;
+  }
+}
+
+void SessionCore::Settle(const Write& write, Timestamp at) {
+  switch (write.kind) {
+    case WriteKind::kInsert:
+      write.home->version.store(VersionWord(at, kLive), std::memory_order_release);
+      return;
+    case WriteKind::kUpdate:
+      write.version->version.store(VersionWord(at, kLive), std::memory_order_release);
+      return;
+    case WriteKind::kDelete:
+      write.version->version.store(VersionWord(at, kTombstone), std::memory_order_release);
+      return;
+    case WriteKind::kCancelled: return;
+  }
+}
+
+void SessionCore::GiveCancelledInsert(const Write& write) {
+  if (OwnGuardOn(write.home)) {
+    tidier_.RetireHome(*write.part, SlotOf(write.id), TickOf(write.id));
+  } else {
+    GiveHomeSlot(*write.part, SlotOf(write.id), TickOf(write.id));
+  }
+}
+
+void SessionCore::CountWrites() {
+  for (const Write& write : transaction_.writes) {
+    switch (write.kind) {
+      case WriteKind::kInsert: counters_.inserts.Add(); break;
+      case WriteKind::kUpdate: counters_.updates.Add(); break;
+      case WriteKind::kDelete: counters_.deletes.Add(); break;
+      case WriteKind::kCancelled: break;
+    }
+  }
+}
+
+void SessionCore::Rollback(Status cause) {
+  if (!transaction_.running) return;
+  for (auto write = transaction_.writes.rbegin(); write != transaction_.writes.rend(); ++write) {
+    if (write->kind == WriteKind::kInsert || write->kind == WriteKind::kCancelled) {
+      GiveCancelledInsert(*write);
+    } else {
+      GiveVersionSlot(*write->part, write->version, write->version_link);
+      Unlock(*write->home, write->link_before);
+    }
+  }
+  counters_.rollbacks.Add();
+  EndTransaction();
+  transaction_.cause = std::move(cause);
+}
+
+void SessionCore::EndTransaction() {
+  participant_.EndSnapshot();
+  transaction_.running = false;
+  transaction_.writes.clear();
+  transaction_.write_of_id.clear();
+}
+
+}  // namespace txn
+}  // namespace flagstone

@@ -1,0 +1,223 @@
+// What a session does: reads that leave the inlined path, single changes, transactions.
+//
+// Place       Behind the public Reader, Session and Transaction, which inline only the first look at a
+//             home slot and the call of an updater. Above the engine.
+// Life        One participant, one ring of changed records, caches of slots, at most one transaction.
+// Invariants  1. A record's lock is held from Prepare to Publish or GiveUp, in a transaction from its
+//                first write to its end, and by nobody else.
+//             2. Between Reserve() and Complete() of a timestamp nothing is allocated, waited for or
+//                called out to; all that can fail was done before.
+//             3. A pin covers every use of a link; no user code runs under a pin.
+// Threads     One user at a time; statistics are read by others.
+// Errors      See Session in flagstone/session.h.
+// Cost        Single change: one compare-and-swap on the record, one fetch_add on the commit clock.
+#ifndef FLAGSTONE_LIB_TXN_SESSION_CORE_H_
+#define FLAGSTONE_LIB_TXN_SESSION_CORE_H_
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "flagstone/internal/participant.h"
+#include "flagstone/internal/pending_change.h"
+#include "flagstone/record_guard.h"
+#include "flagstone/record_id.h"
+#include "flagstone/status.h"
+#include "flagstone/transaction_options.h"
+#include "lib/slab/slot_cache.h"
+#include "lib/slab/version_pool.h"
+#include "lib/txn/changed_ring.h"
+#include "lib/txn/engine.h"
+
+namespace flagstone::txn {
+
+class Tidier;
+
+// Counted by the session's user, read by statistics: plain increments, no read-modify-write.
+class SessionCounter {
+ public:
+  void Add(uint64_t count = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+  }
+  uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+struct SessionCounters {
+  SessionCounter inserts, updates, deletes, undeletes;
+  SessionCounter commits;  // transactions and single changes that changed something
+  SessionCounter rollbacks;
+  SessionCounter conflicts;
+  SessionCounter chain_reads;  // reads that were not answered by a settled home slot
+  SessionCounter snapshots_too_old;
+};
+
+class SessionCore {
+ public:
+  static Result<std::unique_ptr<SessionCore>> Create(Engine& engine, Tidier& tidier);
+  // No guard and no transaction is left.
+  ~SessionCore();
+  SessionCore(const SessionCore&) = delete;
+  SessionCore& operator=(const SessionCore&) = delete;
+
+  internal::Participant& participant() { return participant_; }
+
+  // --- reads and single changes -------------------------------------------------------------------
+
+  // The latest committed state, for IDs that the inlined look at the home slot did not answer.
+  RecordGuard Read(TableState& table, RecordId id);
+
+  Result<RecordId> Insert(TableState& table, std::span<const std::byte> payload,
+                          std::optional<uint32_t> size_class);
+  Status InsertWithId(TableState& table, RecordId id, std::span<const std::byte> payload);
+  // Locks the record and gives a private copy of its payload to be changed: change->version. False:
+  // absent. Follow with Publish(), or let `change` give up.
+  Result<bool> PrepareUpdate(TableState& table, RecordId id, std::chrono::nanoseconds lock_wait,
+                             internal::PendingChange& change);
+  void PublishUpdate(internal::PendingChange& change);
+  Result<bool> UpdateTo(TableState& table, RecordId id, std::span<const std::byte> payload,
+                        std::chrono::nanoseconds lock_wait);
+  Result<bool> Delete(TableState& table, RecordId id, std::chrono::nanoseconds lock_wait);
+  Result<bool> Undelete(TableState& table, RecordId id, std::chrono::nanoseconds lock_wait);
+
+  // --- the transaction ------------------------------------------------------------------------------
+
+  Status Begin(const TransactionOptions& options);
+  bool in_transaction() const { return transaction_.running; }
+  // OK, or why the running transaction was rolled back.
+  const Status& transaction_cause() const { return transaction_.cause; }
+  internal::Timestamp snapshot() const { return transaction_.snapshot; }
+  IsolationLevel isolation() const { return transaction_.options.isolation; }
+  // Before the first read or write.
+  Status SetIsolation(IsolationLevel level);
+
+  Result<RecordGuard> TransactionRead(TableState& table, RecordId id);
+  Result<RecordId> TransactionInsert(TableState& table, std::span<const std::byte> payload,
+                                     std::optional<uint32_t> size_class);
+  Status TransactionInsertWithId(TableState& table, RecordId id,
+                                 std::span<const std::byte> payload);
+  // The payload to change in place, private to the transaction; nullptr when the record is absent.
+  Result<char*> TransactionUpdate(TableState& table, RecordId id);
+  Result<bool> TransactionDelete(TableState& table, RecordId id);
+  Result<bool> TransactionUndelete(TableState& table, RecordId id);
+  // The commit's timestamp; 0 when nothing was changed.
+  Result<internal::Timestamp> Commit();
+  void Rollback(Status cause);
+
+  // --- for maintenance and statistics ---------------------------------------------------------------
+
+  ChangedRing& changed() { return changed_; }
+  const SessionCounters& counters() const { return counters_; }
+
+ private:
+  friend struct internal::PendingChange;
+
+  enum class WriteKind : uint8_t { kInsert, kUpdate, kDelete, kCancelled };
+  struct Write {
+    WriteKind kind;
+    TablePart* part;
+    internal::SlotHeader* home;
+    internal::SlotHeader* version;  // kInsert: nullptr, the payload is in home
+    internal::VersionLink version_link;
+    uint64_t link_before;
+    uint64_t id;
+  };
+  struct TransactionState {
+    bool running = false;
+    bool touched = false;  // has read or written: the level is fixed
+    TransactionOptions options;
+    internal::Timestamp snapshot = 0;
+    Status cause;
+    std::vector<Write> writes;
+    // From ID to index in writes, once there are many of them.
+    absl::flat_hash_map<uint64_t, uint32_t> write_of_id;
+  };
+  enum class Base : uint8_t { kNewestLive, kNewestDeleted };
+
+  SessionCore(Engine& engine, Tidier& tidier, internal::Participant& participant);
+
+  // --- places
+  // The part and home slot that `id` names in `table`; nullptr when it can name none there.
+  internal::SlotHeader* Locate(const TableState& table, uint64_t id, TablePart** part) const;
+  // A guard on a slot found under a pin; one is free.
+  RecordGuard GuardOn(internal::SlotHeader* slot, uint32_t payload_bytes);
+  bool OwnGuardOn(const internal::SlotHeader* slot) const;
+  Result<uint32_t> TakeHomeSlot(TablePart& part);
+  void GiveHomeSlot(TablePart& part, uint32_t slot, uint32_t last_tick);
+  // After it, TakeVersionSlot() succeeds.
+  Status ReserveVersionSlot(TablePart& part, slab::VersionUse use);
+  void TakeVersionSlot(internal::PendingChange& change);
+  // A version that was never published.
+  void GiveVersionSlot(TablePart& part, internal::SlotHeader* version,
+                       internal::VersionLink link);
+  uint32_t SlotOf(uint64_t id) const { return engine_.codec().slot(RecordId(id)); }
+  uint32_t TickOf(uint64_t id) const { return engine_.codec().tick(RecordId(id)); }
+
+  // --- locking
+  // Locks the record and finds the live version to build on: the newest one, or, for Undelete(), the
+  // newest below a tombstone. False: absent, or not in that state. With a snapshot, CONFLICT when a
+  // newer version was committed.
+  Result<bool> Lock(TableState& table, RecordId id, std::chrono::nanoseconds lock_wait,
+                    std::optional<internal::Timestamp> snapshot, Base base,
+                    internal::PendingChange& change, internal::SlotHeader** newest);
+  internal::SlotHeader* NewestOf(const internal::PendingChange& change) const;
+  internal::SlotHeader* NewestLiveOf(const internal::PendingChange& change) const;
+
+  // --- publishing
+  Status CheckPayload(const TableState& table, std::span<const std::byte> payload) const;
+  Result<RecordId> PrepareInsert(TableState& table, std::span<const std::byte> payload,
+                                 std::optional<uint32_t> size_class, TablePart** part,
+                                 internal::SlotHeader** home);
+  Status PrepareInsertWithId(TableState& table, RecordId id, std::span<const std::byte> payload,
+                             TablePart** part, internal::SlotHeader** home);
+  internal::Timestamp PublishInsert(internal::SlotHeader* home, uint64_t id);
+  void PublishVersion(internal::SlotHeader* home, internal::SlotHeader* version,
+                      internal::VersionLink link, uint64_t link_before, uint64_t id,
+                      internal::Timestamp at, uint64_t state);
+  Result<bool> PublishSingle(internal::PendingChange& change, uint64_t state,
+                             SessionCounter& counter);
+  // Puts a published change on the list for maintenance, once.
+  void NoteChanged(uint64_t id, uint64_t link_before);
+  // Before a change: does maintenance's work when it is too far behind.
+  Status MakeRoom(uint64_t entries);
+
+  // --- the transaction
+  Status CheckRunning() const;
+  Status CheckWritable();
+  Status Fail(Status status);
+  Write* FindWrite(uint64_t id);
+  void AddWrite(const Write& write);
+  // Locks the record and adds the write; nullptr when it is absent.
+  Result<Write*> WriteForChange(TableState& table, RecordId id, WriteKind kind, Base base);
+  void Publish(const Write& write, internal::Timestamp at);
+  void Settle(const Write& write, internal::Timestamp at);
+  void GiveCancelledInsert(const Write& write);
+  void CountWrites();
+  void EndTransaction();
+
+  // set at open
+  Engine& engine_;
+  Tidier& tidier_;
+  internal::Participant& participant_;
+
+  // owned by the user
+  std::vector<std::unique_ptr<slab::HomeSlotCache>> home_caches_;  // by TablePart::cache_number
+  std::vector<TablePart*> home_cache_parts_;
+  std::array<std::unique_ptr<slab::VersionSlotCache>, kSizeClassCount> version_caches_;
+  TransactionState transaction_;
+
+  ChangedRing changed_;
+  SessionCounters counters_;
+};
+
+}  // namespace flagstone::txn
+
+#endif  // FLAGSTONE_LIB_TXN_SESSION_CORE_H_
