@@ -80,8 +80,8 @@ def check_library_file(path, text, layers):
             if len(parts) < 3 or parts[1] not in allowed:
                 problems.append(f'{path}: includes {name}, but {module} may include only '
                                 + ', '.join(sorted(allowed)))
-        elif kind == '"' and parts[0] != 'flagstone':
-            problems.append(f'{path}: "{name}" is neither "lib/..." nor "flagstone/..."')
+        elif kind == '"' and parts[0] not in ('flagstone', 'absl'):
+            problems.append(f'{path}: "{name}" is neither "lib/...", "flagstone/..." nor "absl/..."')
     return problems
 
 
