@@ -127,7 +127,7 @@ class PackagingTest(unittest.TestCase):
 
     def test_cmake_package(self):
         folder = self.work_folder('cmake_package/CMakeLists.txt', 'consumer/main.cc')
-        run('cmake', '-S', folder, '-B', folder / 'build', f'-DCMAKE_PREFIX_PATH={self.prefix}')
+        run('cmake', '-G', 'Ninja', '-S', folder, '-B', folder / 'build', f'-DCMAKE_PREFIX_PATH={self.prefix}')
         run('cmake', '--build', folder / 'build')
         self.assertIn('libflagstone.so.0', self.needed(folder / 'build' / 'consumer'))
         self.assertNotIn('libflagstone.so.0', self.needed(folder / 'build' / 'consumer_static'))
@@ -141,7 +141,7 @@ class PackagingTest(unittest.TestCase):
             'cmake_minimum_required(VERSION 3.16)\nproject(consumer CXX)\n'
             f'find_package(flagstone {major}.{int(minor) + 1} REQUIRED)\n', encoding='utf-8')
         with self.assertRaisesRegex(AssertionError, 'compatible with requested version'):
-            run('cmake', '-S', folder, '-B', folder / 'build', f'-DCMAKE_PREFIX_PATH={self.prefix}')
+            run('cmake', '-G', 'Ninja', '-S', folder, '-B', folder / 'build', f'-DCMAKE_PREFIX_PATH={self.prefix}')
 
     def test_clients_build_without_exceptions_and_rtti(self):
         flags = self.pkg_config('--cflags', '--libs', 'flagstone')
