@@ -14,8 +14,8 @@ namespace {
 // window of a running thread, far shorter than a time slice.
 constexpr uint32_t kSpinsBeforeYield = 64;
 
-// The location both halves of the symmetric pair meet on: its modifications are totally ordered, and
-// each one sees all that came before the earlier ones.
+// The location both halves of the symmetric pair meet on: its modifications are totally ordered,
+// and each one sees all that came before the earlier ones.
 std::atomic<uint64_t> symmetric_meeting_point{0};
 
 #if defined(__SANITIZE_THREAD__)
@@ -26,8 +26,7 @@ constexpr bool kThreadSanitizer = false;
 
 BarrierKind Probe() {
   if (kThreadSanitizer) return BarrierKind::kSymmetric;
-  const long registered =
-      syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+  const long registered = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
   return registered == 0 ? BarrierKind::kAsymmetric : BarrierKind::kSymmetric;
 }
 

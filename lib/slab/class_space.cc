@@ -92,7 +92,7 @@ Result<std::unique_ptr<ClassSpace>> ClassSpace::Create(uint32_t size_class, uint
   space->versions_ = std::move(*versions);
   space->geometry_.base = reinterpret_cast<char*>(space->home_->base());
   space->geometry_.version_base = reinterpret_cast<char*>(space->versions_->base());
-  absl::MutexLock lock(&space->mutex_);
+  base::MutexLock lock(&space->mutex_);
   space->extents_.resize(space->home_extents_max_);
   return space;
 }
@@ -176,7 +176,7 @@ Result<Slab*> ClassSpace::TakeSharedSlab(uint16_t table, uint32_t current_tick) 
 
 Result<Slab*> ClassSpace::TakeHomeSlab(uint16_t table, uint32_t slabs_owned,
                                        uint32_t current_tick) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   if (slabs_owned < kSlabsPerSharedExtent) return TakeSharedSlab(table, current_tick);
   Result<uint32_t> extent = TakeFreeExtent(current_tick);
   if (!extent.ok()) return extent.status();
@@ -184,7 +184,7 @@ Result<Slab*> ClassSpace::TakeHomeSlab(uint16_t table, uint32_t slabs_owned,
 }
 
 Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32_t index) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   if (extent >= home_extents_max_ || index >= geometry_.slots_per_extent) {
     return Status::Error(StatusCode::kInvalidArgument,
                          "extent " + std::to_string(extent) + ", index " + std::to_string(index) +
@@ -230,7 +230,7 @@ Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32
 }
 
 void ClassSpace::RetractHomeSlab(const Slab& slab) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   if (extents_[slab.extent].whole != nullptr) {
     owner(slab.extent).store(kExtentUnowned, std::memory_order_release);
   } else {
@@ -241,7 +241,7 @@ void ClassSpace::RetractHomeSlab(const Slab& slab) {
 }
 
 void ClassSpace::ReturnHomeSlab(Slab* slab, uint32_t highest_tick) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const uint32_t extent = slab->extent;
   Extent& state = extents_[extent];
   if (state.whole != nullptr) {
@@ -270,7 +270,7 @@ void ClassSpace::ReturnHomeSlab(Slab* slab, uint32_t highest_tick) {
 }
 
 Slab* ClassSpace::SlabOf(uint32_t extent, uint32_t index) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   if (extent >= extents_.size()) return nullptr;
   Extent& state = extents_[extent];
   if (state.whole != nullptr) return state.whole.get();
@@ -280,7 +280,7 @@ Slab* ClassSpace::SlabOf(uint32_t extent, uint32_t index) {
 }
 
 Result<Slab*> ClassSpace::TakeVersionExtent() {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   uint32_t extent = 0;
   if (!free_version_extents_.empty()) {
     extent = free_version_extents_.back();
@@ -310,7 +310,7 @@ Result<Slab*> ClassSpace::TakeVersionExtent() {
 }
 
 void ClassSpace::ReturnVersionExtent(Slab* slab) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const uint32_t extent = slab->extent;
   version_slabs_[extent].reset();
   GiveBack(*versions_, extent);
@@ -319,7 +319,7 @@ void ClassSpace::ReturnVersionExtent(Slab* slab) {
 }
 
 ExtentCounts ClassSpace::counts() const {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return counts_;
 }
 

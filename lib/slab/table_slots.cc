@@ -38,7 +38,7 @@ TableSlots::TableSlots(uint16_t table, ClassSpace& space, id::TickSource& ticks,
 
 Status TableSlots::Refill(HomeSlotCache& cache) {
   ticks_.Refresh();
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   for (;;) {
     const uint32_t tick = ticks_.Current();
     if (tick == id::kNoTick) return TicksUsedUp();
@@ -103,7 +103,7 @@ Status TableSlots::Grow(uint32_t current_tick) {
 Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
   const uint32_t extent = slot >> space_.geometry().index_bits;
   const uint32_t index = slot & space_.geometry().index_mask;
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   Result<Slab*> found = space_.TakeHomeSlabAt(table_, extent, index);
   if (!found.ok()) return found.status();
   Slab& slab = **found;
@@ -156,7 +156,7 @@ void TableSlots::Enqueue(Slab& slab) {
 }
 
 void TableSlots::Give(std::span<const FreedSlot> slots) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   Slab* slab = nullptr;
   for (const FreedSlot& freed : slots) {
     const uint32_t extent = freed.slot >> space_.geometry().index_bits;
@@ -171,7 +171,7 @@ void TableSlots::Give(std::span<const FreedSlot> slots) {
 }
 
 void TableSlots::GiveBackUnissued(HomeSlotCache& cache) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const uint32_t bits = space_.geometry().index_bits;
   const uint32_t mask = space_.geometry().index_mask;
   if (cache.run_next != cache.run_end) {
@@ -203,7 +203,7 @@ uint32_t TableSlots::HighestTick(const Slab& slab) const {
 }
 
 size_t TableSlots::RetractEmptySlabs() {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   size_t retracted = 0;
   std::erase_if(slabs_, [&](Slab* slab) {
     if (!slab->empty()) return false;
@@ -218,7 +218,7 @@ size_t TableSlots::RetractEmptySlabs() {
 }
 
 void TableSlots::ReturnRetracted(const std::function<bool(uint64_t, uint64_t)>& guarded) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   std::erase_if(retracted_, [&](Slab* slab) {
     const auto at = SlotAt(*slab);
     const auto from = reinterpret_cast<uint64_t>(at(slab->first_index));
@@ -230,7 +230,7 @@ void TableSlots::ReturnRetracted(const std::function<bool(uint64_t, uint64_t)>& 
 }
 
 SlotOccupancy TableSlots::occupancy() const {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   SlotOccupancy sum;
   sum.slab_count = slabs_.size();
   sum.retired = retired_count_;

@@ -6,7 +6,6 @@
 #include <cstring>
 #include <system_error>
 
-#include "absl/time/time.h"
 
 namespace flagstone::store {
 namespace {
@@ -51,9 +50,10 @@ Status Executor::Start() {
 
 void Executor::Stop() {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
   }
+  stop_.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
 }
@@ -66,16 +66,12 @@ bool Executor::RunAll(uint64_t records_max) {
 
 // Thread i starts with task i, so that the tasks run side by side when there are threads for them.
 void Executor::ThreadMain(size_t first_task) {
-  const auto interval = absl::FromChrono(options_.interval);
   for (;;) {
-    bool more = false;
     for (size_t i = 0; i < tasks_.size(); ++i) {
-      more |= tasks_[(first_task + i) % tasks_.size()](kRecordsPerTurn);
+      tasks_[(first_task + i) % tasks_.size()](kRecordsPerTurn);
     }
-    static_cast<void>(more);
-    absl::MutexLock lock(&mutex_);
-    mutex_.AwaitWithTimeout(absl::Condition(&stopping_), interval);
-    if (stopping_) return;
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (stop_.wait_for(lock, options_.interval, [this] { return stopping_; })) return;
   }
 }
 

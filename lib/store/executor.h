@@ -9,13 +9,13 @@
 #define FLAGSTONE_LIB_STORE_EXECUTOR_H_
 
 #include <cstdint>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "flagstone/status.h"
 #include "flagstone/store_options.h"
 
@@ -46,8 +46,10 @@ class Executor {
   const MaintenanceOptions options_;
   const std::vector<Task> tasks_;
 
-  absl::Mutex mutex_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // guarded by mutex_
+  std::mutex mutex_;
+  std::condition_variable stop_;
+  bool stopping_ = false;
   std::vector<std::thread> threads_;  // owned by the owner
 };
 

@@ -102,7 +102,7 @@ Result<std::unique_ptr<page::ExtentRange>> StoreCore::ReserveRange(const std::st
   Result<std::unique_ptr<page::ExtentRange>> reserved =
       page::ExtentRange::Reserve(std::move(range), account_);
   if (reserved.ok()) {
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     ranges_.push_back(reserved->get());
   }
   return reserved;
@@ -117,7 +117,7 @@ void StoreCore::Log(LogLevel level, const std::string& message) const {
 Status StoreCore::Close() {
   FLAGSTONE_RETURN_IF_ERROR(engine_->CheckAlive());
   {
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     if (closed_) return Status::Ok();
   }
   for (Seat& seat : seats_) delete seat.reader.exchange(nullptr, std::memory_order_acq_rel);
@@ -131,13 +131,13 @@ Status StoreCore::Close() {
   }
   executor_->Stop();
   FLAGSTONE_RETURN_IF_ERROR(ticks_->Close());
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   closed_ = true;
   return Status::Ok();
 }
 
 bool StoreCore::MayBeDestroyed() {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return closed_;
 }
 
@@ -165,7 +165,7 @@ Result<RecordTable> StoreCore::CreateTable(std::string_view name, const TableOpt
   }
   {
     // The name is taken while the table is made: making it may take mutex_ for its ranges.
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     if (!tables_.emplace(std::string(name), nullptr).second) {
       return Status::Error(StatusCode::kInvalidArgument,
                            quoted + "there is a table of that name; open it, or use another name");
@@ -173,7 +173,7 @@ Result<RecordTable> StoreCore::CreateTable(std::string_view name, const TableOpt
   }
   Result<txn::TableState*> state =
       engine_->AddTable(std::string(name), options.record_bytes, size_class);
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   if (!state.ok()) {
     tables_.erase(std::string(name));
     return state.status();
@@ -183,7 +183,7 @@ Result<RecordTable> StoreCore::CreateTable(std::string_view name, const TableOpt
 }
 
 std::optional<RecordTable> StoreCore::FindTable(std::string_view name) const {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const auto found = tables_.find(std::string(name));
   if (found == tables_.end() || found->second == nullptr) return std::nullopt;
   txn::TableState* state = found->second;
@@ -265,7 +265,7 @@ PageReport StoreCore::SumPages(bool verify) const {
   PageReport sum;
   sum.requested = options_.pages.page_kind;
   sum.verification = verify ? PageVerification::kBySmaps : PageVerification::kByCall;
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   for (const page::ExtentRange* range : ranges_) {
     PageReport report = range->Report();
     if (verify) {

@@ -15,9 +15,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/synchronization/mutex.h"
 #include "flagstone/store.h"
 #include "lib/base/memory_account.h"
+#include "lib/base/mutex.h"
 #include "lib/id/tick_lease.h"
 #include "lib/id/tick_source.h"
 #include "lib/store/executor.h"
@@ -82,7 +82,7 @@ class StoreCore {
   std::array<Seat, kSeatCount> seats_;
   std::atomic<uint64_t> snapshots_cut_reported_{0};
 
-  mutable absl::Mutex mutex_;
+  mutable base::Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_map<std::string, txn::TableState*> tables_ ABSL_GUARDED_BY(mutex_);
   std::vector<page::ExtentRange*> ranges_ ABSL_GUARDED_BY(mutex_);  // owned by the engine's classes

@@ -41,26 +41,26 @@ constexpr uint64_t kFromDeferred = uint64_t{1} << 63;
 }  // namespace
 
 void Tidier::Attach(SessionCore& session) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   sessions_.push_back(&session);
 }
 
 void Tidier::Detach(SessionCore& session) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   session.changed().Drain(ChangedRing::kCapacity, [this](uint64_t id) { again_.push_back(id); });
   std::erase(sessions_, &session);
   ended_sessions_ += session.counters();
 }
 
 SessionCounts Tidier::SessionTotals() const {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   SessionCounts totals = ended_sessions_;
   for (const SessionCore* session : sessions_) totals += session->counters();
   return totals;
 }
 
 void Tidier::set_options(const TidierOptions& options) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   options_ = options;
 }
 
@@ -72,13 +72,13 @@ bool Tidier::RunCycle(uint64_t records_max) {
 }
 
 void Tidier::Help() {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   ++counters_.helped_cycles;
   RunLocked(kHelpRecordsMax);
 }
 
 uint64_t Tidier::ReclaimNow() {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const uint64_t before = counters_.versions_freed + counters_.records_reclaimed;
   // What the first cycle unlinks, the second frees; what is queued behind it takes more.
   for (int idle = 0; idle < 2;) {
@@ -90,17 +90,17 @@ uint64_t Tidier::ReclaimNow() {
 }
 
 void Tidier::Retire(ClassState& class_state, VersionLink link) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   RetireLater(class_state.space->size_class(), link);
 }
 
 void Tidier::RetireHome(TablePart& part, uint32_t slot, uint32_t last_tick) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   retiring_homes_.push_back({&part, slot, last_tick});
 }
 
 TidierCounters Tidier::counters() const {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   TidierCounters counters = counters_;
   counters.deferred_records = deferred_.size();
   counters.waiting_records = batch_.size() + again_.size();
@@ -471,7 +471,7 @@ uint64_t Tidier::LinkKept(uint64_t link_before) {
 // --- giving memory back -----------------------------------------------------------------------------
 
 uint64_t Tidier::CompactStorage() {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const auto mapped_bytes = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     uint64_t extents = 0;
     for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {

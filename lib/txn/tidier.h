@@ -24,8 +24,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/synchronization/mutex.h"
 #include "flagstone/internal/slot.h"
+#include "lib/base/mutex.h"
 #include "lib/epoch/grace.h"
 #include "lib/slab/table_slots.h"
 #include "lib/txn/engine.h"
@@ -137,7 +137,7 @@ class Tidier {
   // set at open
   Engine& engine_;
 
-  mutable absl::Mutex mutex_;
+  mutable base::Mutex mutex_;
   TidierOptions options_ ABSL_GUARDED_BY(mutex_);
   std::vector<SessionCore*> sessions_ ABSL_GUARDED_BY(mutex_);
   size_t next_session_ ABSL_GUARDED_BY(mutex_) = 0;

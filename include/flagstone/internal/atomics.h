@@ -1,19 +1,22 @@
-// The atomics policy: every lock-free kernel of flagstone is a template over it, so that the same code
-// runs on std::atomic in production and under a model-checking scheduler with store buffers in tests.
+// The atomics policy: every lock-free kernel of flagstone is a template over it, so that the same
+// code runs on std::atomic in production and under a model-checking scheduler with store buffers in
+// tests.
 //
 // A policy A supplies
 //   A::Atomic<T>             load, store, exchange, compare_exchange_strong, fetch_add, fetch_or,
 //                            fetch_and with std::memory_order arguments, as std::atomic has them
-//   A::Announce(a, v, kind)  store v so that a HeavyBarrier() by another thread either sees v, or runs
+//   A::Announce(a, v, kind)  store v so that a HeavyBarrier() by another thread either sees v, or
+//   runs
 //                            before every load the announcing thread makes after it
 //   A::HeavyBarrier(kind)    the other half
 //   A::Pause(spin)           one step of waiting; yields the processor when `spin` grows
 //
 // The asymmetric pair costs readers a plain store: maintenance pays with one membarrier(2) for
-// thousands of records. Where membarrier is denied, both sides of the symmetric pair write one shared
-// location, so one of them comes after the other and sees what it stored. Under ThreadSanitizer (which
-// does not know membarrier) the announcer only exchanges its own slot, which on x86-64 is a full
-// barrier: meeting at one location would order all readers and hide their races from the tool.
+// thousands of records. Where membarrier is denied, both sides of the symmetric pair write one
+// shared location, so one of them comes after the other and sees what it stored. Under
+// ThreadSanitizer (which does not know membarrier) the announcer only exchanges its own slot, which
+// on x86-64 is a full barrier: meeting at one location would order all readers and hide their races
+// from the tool.
 #ifndef FLAGSTONE_INTERNAL_ATOMICS_H_
 #define FLAGSTONE_INTERNAL_ATOMICS_H_
 
@@ -26,8 +29,8 @@ namespace flagstone::internal {
 
 enum class BarrierKind : uint8_t { kSymmetric, kAsymmetric };
 
-// kAsymmetric when membarrier(2) private expedited can be registered in this process and the build is
-// not instrumented by ThreadSanitizer. Any thread; cheap after the first call.
+// kAsymmetric when membarrier(2) private expedited can be registered in this process and the build
+// is not instrumented by ThreadSanitizer. Any thread; cheap after the first call.
 FLAGSTONE_EXPORT BarrierKind ProbeBarrierKind();
 
 struct StdAtomics {
