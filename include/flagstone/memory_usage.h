@@ -1,7 +1,7 @@
 // What the store's memory is spent on, and how much it may spend: plain values, no code to run.
 //
-// One limit holds for everything a store uses. Each byte is counted under exactly one component, and a
-// component may have a limit of its own below the total.
+// One limit holds for everything a store uses. Each byte is counted under exactly one component,
+// and a component may have a limit of its own below the total.
 #ifndef FLAGSTONE_MEMORY_USAGE_H_
 #define FLAGSTONE_MEMORY_USAGE_H_
 

@@ -54,7 +54,8 @@ Status MemoryOptions::Validate() const {
 namespace base {
 namespace {
 
-// Adds `bytes` unless that would pass `limit_bytes`. Returns the count found, and whether it was added.
+// Adds `bytes` unless that would pass `limit_bytes`. Returns the count found, and whether it was
+// added.
 struct BoundedAdd {
   bool added;
   uint64_t found;
@@ -130,11 +131,13 @@ MemoryUsage MemoryAccount::Usage() const {
 Status MemoryAccount::Refuse(MemoryComponent component, uint64_t bytes, MemoryPool pool,
                              uint64_t used_bytes, uint64_t limit_bytes, bool own_limit) {
   refused_charge_count_.fetch_add(1, std::memory_order_relaxed);
-  std::string message = "memory of " + std::string(MemoryComponentName(component)) + ": asked for " +
-                        std::to_string(bytes) + " bytes, " + std::to_string(used_bytes) + " of " +
-                        std::to_string(limit_bytes) + " are in use";
+  std::string message = "memory of " + std::string(MemoryComponentName(component)) +
+                        ": asked for " + std::to_string(bytes) + " bytes, " +
+                        std::to_string(used_bytes) + " of " + std::to_string(limit_bytes) +
+                        " are in use";
   if (own_limit) {
-    message += " by this component; raise " + ComponentLimitOption(component) + ", or delete records";
+    message +=
+        " by this component; raise " + ComponentLimitOption(component) + ", or delete records";
   } else if (pool == MemoryPool::kGeneral && delete_reserve_bytes_ != 0) {
     message += " (" + std::to_string(delete_reserve_bytes_) +
                " more are kept for deletes); raise limit_bytes (" + std::to_string(limit_bytes_) +

@@ -1,11 +1,14 @@
 // The memory account: one limit for everything a store uses, counted where memory is taken.
 //
-// Place       Below all modules that hold memory (slabs, versions, indexes, caches, log buffers). It
+// Place       Below all modules that hold memory (slabs, versions, indexes, caches, log buffers).
+// It
 //             counts; it allocates nothing itself.
-// Invariants  1. used_bytes never exceeds the limit; general charges never exceed it less the delete
+// Invariants  1. used_bytes never exceeds the limit; general charges never exceed it less the
+// delete
 //                reserve.
 //             2. What a component has charged is what it must release.
-// Threads     Any, without a lock: compare-exchange loops on two counters. A charge that is refused by
+// Threads     Any, without a lock: compare-exchange loops on two counters. A charge that is refused
+// by
 //             the total gives its component's count back, so for that moment another charge of the
 //             same component may be refused too: limits are never passed, refusals may come early.
 // Errors      RESOURCE_EXHAUSTED that names component, bytes asked, bytes used, the limit, and the
@@ -55,8 +58,8 @@ class MemoryAccount {
   const uint64_t delete_reserve_bytes_;
   const PerMemoryComponent<uint64_t> component_limit_bytes_;
 
-  // Counters: written by any thread. Relaxed, because they publish no memory: the bytes they count are
-  // handed over by whatever handed over the pointer.
+  // Counters: written by any thread. Relaxed, because they publish no memory: the bytes they count
+  // are handed over by whatever handed over the pointer.
   std::atomic<uint64_t> used_bytes_{0};
   std::atomic<uint64_t> used_bytes_peak_{0};
   std::atomic<uint64_t> refused_charge_count_{0};
@@ -67,8 +70,8 @@ class MemoryAccount {
 class [[nodiscard]] MemoryCharge {
  public:
   MemoryCharge() = default;
-  static Result<MemoryCharge> Take(MemoryAccount& account, MemoryComponent component, uint64_t bytes,
-                                   MemoryPool pool = MemoryPool::kGeneral);
+  static Result<MemoryCharge> Take(MemoryAccount& account, MemoryComponent component,
+                                   uint64_t bytes, MemoryPool pool = MemoryPool::kGeneral);
   MemoryCharge(MemoryCharge&& other) noexcept { *this = std::move(other); }
   MemoryCharge& operator=(MemoryCharge&& other) noexcept;
   ~MemoryCharge() { Release(); }

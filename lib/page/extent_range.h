@@ -3,27 +3,34 @@
 //   base()                                                    base() + extent_count_max * 2 MiB
 //   | guard | extent 0 | extent 1 | extent 2 | ...  PROT_NONE ...          | guard |
 //
-// Place       Under slab, which computes addresses as base() + extent * 2 MiB + ... and never asks here
+// Place       Under slab, which computes addresses as base() + extent * 2 MiB + ... and never asks
+// here
 //             on its hot path. Above the kernel (SystemMemory).
-// Life        Reserve() takes addresses, no memory. Map() makes extents usable: it charges the account,
-//             then goes down the ladder 1 GiB, 2 MiB, transparent, 4 KiB. Return() gives memory back and
-//             leaves zeros to read. The destructor unmaps everything.
+// Life        Reserve() takes addresses, no memory. Map() makes extents usable: it charges the
+// account,
+//             then goes down the ladder 1 GiB, 2 MiB, transparent, 4 KiB. Return() gives memory
+//             back and leaves zeros to read. The destructor unmaps everything.
 // Invariants  1. base() never moves; an address in a mapped extent stays valid until its Return().
-//             2. What Map() reported usable never raises SIGBUS: explicit pages and file blocks exist
+//             2. What Map() reported usable never raises SIGBUS: explicit pages and file blocks
+//             exist
 //                before their mapping does.
 //             3. The account holds what is mapped, to the byte; a call that fails changes nothing.
 //             4. A fresh extent reads as zeros, except in a named file that existed before.
 //             5. Our addresses are never unmapped for a moment, so nothing else can move in.
-// Threads     Any; one mutex per range, held across the system calls. Reading and writing the memory
+// Threads     Any; one mutex per range, held across the system calls. Reading and writing the
+// memory
 //             itself takes no lock.
-// Owns        the addresses, and the memory files behind explicit pages. Borrows account and system,
+// Owns        the addresses, and the memory files behind explicit pages. Borrows account and
+// system,
 //             which must outlive it.
-// After fork  the child has none of this memory (MADV_DONTFORK): an access there is SIGSEGV, never a
+// After fork  the child has none of this memory (MADV_DONTFORK): an access there is SIGSEGV, never
+// a
 //             torn copy.
 // Errors      RESOURCE_EXHAUSTED (account, pool, rlimit, cgroup: which, how much, the setting),
-//             UNSUPPORTED (a required kind the kernel lacks), INVALID_ARGUMENT, FAILED_PRECONDITION,
-//             IO_ERROR (the call and its errno).
-// Cost        Map(): a few system calls however many extents; explicit pages are zeroed by the kernel
+//             UNSUPPORTED (a required kind the kernel lacks), INVALID_ARGUMENT,
+//             FAILED_PRECONDITION, IO_ERROR (the call and its errno).
+// Cost        Map(): a few system calls however many extents; explicit pages are zeroed by the
+// kernel
 //             (about 0.2 ms each 2 MiB). Neighbours share kernel mappings: O(log n) of them for n
 //             extents mapped one by one (vm.max_map_count is 65530).
 // See         docs/decisions/0002-page-ladder.md, tests/unit/page/extent_range_test.cc
@@ -44,18 +51,17 @@
 #include "flagstone/status.h"
 #include "lib/base/memory_account.h"
 #include "lib/page/backing_file.h"
+#include "lib/page/page_shortage.h"
+#include "lib/page/page_size.h"
 #include "lib/page/system_memory.h"
 
 namespace flagstone::page {
-
-inline constexpr uint64_t kExtentBytes = uint64_t{2} << 20;
-inline constexpr uint32_t kExtentsPerGiB = 512;
 
 // Moved by ExtentRange alone, under its mutex.
 enum class ExtentState : uint8_t {
   kReserved,  // no memory, any access is SIGSEGV
   kMapped,    // readable and writable
-  kReturned,  // reads give zeros, a write is SIGSEGV; no memory behind it
+  kReturned,  // reads give zeros, nothing may be written; no memory behind it (but see Return)
 };
 
 struct ExtentRangeOptions {
@@ -72,6 +78,9 @@ struct ExtentRangeOptions {
   std::function<void(const PageFallback&)> on_fallback;
 };
 
+// The name of the file in PageOptions::backing_directory: "class 640" lies in "class-640.extents".
+std::string ExtentRangeFileName(const std::string& range_name);
+
 class ExtentRange {
  public:
   // RESOURCE_EXHAUSTED when the addresses are not to be had: names RLIMIT_AS and the bytes needed.
@@ -82,16 +91,16 @@ class ExtentRange {
   ExtentRange(const ExtentRange&) = delete;
   ExtentRange& operator=(const ExtentRange&) = delete;
 
-  // Makes [first, first + count) usable, all of them or none; none of them may be kMapped. Returns how
-  // many extents from `first` on are usable now: at least `count`, more when a 1 GiB page was granted
-  // (all 512 extents of it are then mapped and charged).
+  // Makes [first, first + count) usable, all of them or none; none of them may be kMapped. Returns
+  // how many extents from `first` on are usable now: at least `count`, more when a 1 GiB page was
+  // granted (all 512 extents of it are then mapped and charged).
   Result<uint32_t> Map(uint32_t first_extent, uint32_t extent_count,
                        base::MemoryPool pool = base::MemoryPool::kGeneral);
 
-  // Gives the memory of mapped extents back to the kernel and the account; reads there give zeros from
-  // then on. The caller has made sure that nobody writes there or relies on what is there any more. An
-  // extent on a 1 GiB page is zeroed, and the page goes back when all 512 are returned. May be mapped
-  // again.
+  // Gives the memory of mapped extents back to the kernel and the account; reads there give zeros
+  // from then on. The caller has made sure that nobody writes there or relies on what is there any
+  // more. An extent on a 1 GiB page is zeroed, and the page goes back when all 512 are returned.
+  // May be mapped again.
   Status Return(uint32_t first_extent, uint32_t extent_count);
 
   std::byte* base() const { return base_; }
@@ -105,74 +114,91 @@ class ExtentRange {
 
   // As granted by the kernel's calls; no system call.
   PageReport Report() const;
-  // The same, with bytes_by_kind counted in /proc/self/smaps. Milliseconds per GiB on 4 KiB pages: for
-  // reports and tests, not for growth. IO_ERROR when /proc is not there.
+  // The same, with bytes_by_kind counted in /proc/self/smaps. Milliseconds per GiB on 4 KiB pages:
+  // for reports and tests, not for growth. IO_ERROR when /proc is not there.
   Result<PageReport> Verify() const;
 
  private:
   // State and backing of one extent.
   struct Extent {
     ExtentState state = ExtentState::kReserved;
-    // kMapped: what backs it. kReturned on a 1 GiB page that is still there (see Return): k1GiB.
-    PageKind kind = PageKind::k4KiB;
-    bool on_idle_gib_page = false;
+    PageKind kind = PageKind::k4KiB;  // of what backs it: kMapped or on_gib_page
+    // The 1 GiB page it shares with 511 others is there, whatever its own state.
+    bool on_gib_page = false;
   };
   struct Span {
-    uint32_t first;
-    uint32_t count;
+    uint32_t first = 0;
+    uint32_t count = 0;
     uint32_t end() const { return first + count; }
   };
-  // Why a rung did not grant what it was asked for.
-  struct Shortage {
-    int error = 0;
-    std::string reason;  // with the setting to change
-  };
-  // What a rung granted: the first `count` extents of what it was asked for. With a shortage when that
-  // is not all.
+  // What a rung granted: the first `count` extents asked for. With a shortage when that is not all.
   struct Grant {
     uint32_t count = 0;
     Shortage shortage;
   };
+  // What Map() has done so far, to be undone when it fails later.
+  struct Mapped {
+    Span span;
+    ExtentState prior;
+  };
+  // A step down the ladder, to be recorded when the growth has succeeded.
+  struct Step {
+    PageKind wanted;
+    PageKind next;
+    uint64_t bytes;
+    std::string reason;
+  };
+  struct Growth {
+    base::MemoryPool pool;
+    std::vector<Mapped> mapped;
+    std::vector<Step> steps;
+  };
 
   ExtentRange(ExtentRangeOptions options, base::MemoryAccount& account, SystemMemory& system);
-
   Status ReserveAddresses();
   Status OpenNamedFile();
 
-  Status MapSpan(Span span, base::MemoryPool pool);
-  Status DescendLadder(Span span, base::MemoryPool pool, std::vector<Span>* mapped);
+  // Growth, in the order of the calls.
+  Status Grow(Span span, Growth* growth);
+  Span NextAlike(Span span) const;
+  Status DescendLadder(Span span, Growth* growth);
   PageKind TopRung() const;
   std::optional<PageKind> RungBelow(PageKind kind) const;
-  Result<Grant> TryRung(PageKind kind, Span span, base::MemoryPool pool);
-  Result<Grant> TryGibPage(Span span, base::MemoryPool pool);
-  Grant TryExplicit(PageKind kind, Span span);
-  Grant TryOrdinary(PageKind kind, Span span);
-  Result<BackingFile*> FileOf(PageKind kind, Shortage* shortage);
-  std::optional<Shortage> MapFile(PageKind kind, BackingFile& file, Span span);
-  std::optional<Shortage> MapAnonymous(PageKind kind, Span span);
-  std::optional<Shortage> Settle(PageKind kind, Span span);
-  void JoinFileMappings(BackingFile& file, Span span);
-  void SplitFileMappings(Span span);
-  int Vacate(Span span, int protection);
-  void AdviseInheritance(void* address, size_t bytes);
-  void UndoGrant(Span span);
-  uint64_t HugeBytesBySmaps() const;
+  Grant TryRung(PageKind kind, Span span, Growth* growth);
+  Grant TryGibPage(Span span, Growth* growth);
+  std::optional<Shortage> MapCharged(PageKind kind, Span span, Growth* growth);
+  std::optional<Shortage> MapFile(PageKind kind, Span span, ExtentState prior);
+  std::optional<Shortage> MapAnonymous(PageKind kind, Span span, ExtentState prior);
+  std::optional<Shortage> AdviseKind(PageKind kind, Span span);
+  std::optional<Shortage> FillAndLock(PageKind kind, Span span);
+  BackingFile* FileOf(PageKind kind, int* error);
+  void Undo(const Growth& growth);
 
+  // Give-back.
   Status ReturnSpan(Span span);
-  Status ReturnFromGibPage(Span span);
-  bool GibPageIsIdle(uint32_t group) const;
-  bool GroupIsUnmapped(uint32_t first_extent) const;
-  bool RestsOnNamedFile() const { return named_file_ != nullptr; }
+  void ReturnToGibPage(Span span);
+  Status ReturnIdleGibPage(uint32_t first_of_page);
+  // Lays an anonymous mapping without memory over the span. An errno.
+  int Vacate(Span span, int protection);
+  void DropFromFile(PageKind kind, Span span);
+  void DropFreshPages(PageKind kind, Span span);
 
-  void SetMapped(Span span, PageKind kind);
+  // Kernel mappings of explicit pages, which the kernel does not join by itself.
+  void AddFileMapping(PageKind kind, Span span);
+  void RemoveFileMappings(Span span);
+  bool JoinMappings(PageKind kind, Span left, Span right);
+
+  // State.
+  void SetMapped(PageKind kind, Span span);
   void SetReturned(Span span);
-  void RecordFallback(PageKind wanted, PageKind granted, uint64_t bytes, const std::string& reason);
-  Status CheckSpan(const char* verb, uint32_t first, uint32_t count) const;
-  Shortage ExplainExplicit(PageKind kind, int error, uint64_t bytes) const;
-  Shortage ExplainOrdinary(const char* call, int error, uint64_t bytes) const;
-  Status ErrorFrom(const Shortage& shortage, PageKind kind, Span span) const;
-  uint64_t page_bytes_of(PageKind kind) const;
+  void Record(const Step& step);
+  Status CheckSpan(const char* verb, Span span) const;
   const Extent& extent_at(uint32_t extent) const;
+  Extent& MutableExtent(uint32_t extent);
+  bool GibPageIsPossible(uint32_t first_of_page) const;
+  uint64_t TransparentBytesBySmaps() const;
+  void AdviseInheritance(Span span);
+  Status ErrorFrom(const Shortage& shortage, Span span) const;
 
   // Set at Reserve().
   const ExtentRangeOptions options_;
@@ -189,7 +215,8 @@ class ExtentRange {
   std::unique_ptr<BackingFile> named_file_;
   std::unique_ptr<BackingFile> explicit_2mib_file_;  // anonymous explicit pages: memory files
   std::unique_ptr<BackingFile> explicit_1gib_file_;
-  std::map<uint32_t, uint32_t> file_mappings_;  // hugetlb: first extent -> count, one kernel mapping each
+  // Explicit pages: first extent -> count, one kernel mapping each.
+  std::map<uint32_t, uint32_t> file_mappings_;
   uint64_t charged_bytes_ = 0;
   uint64_t locked_bytes_ = 0;
   std::vector<PageFallback> fallbacks_;

@@ -25,13 +25,15 @@ using NodeMask = std::array<unsigned long, kNodeCountMax / kBitsPerWord>;
 std::optional<NodeMask> MaskOf(int node) {
   if (node < 0 || node >= kNodeCountMax) return std::nullopt;
   NodeMask mask{};
-  mask[static_cast<size_t>(node) / kBitsPerWord] = 1UL << (static_cast<size_t>(node) % kBitsPerWord);
+  mask[static_cast<size_t>(node) / kBitsPerWord] = 1UL
+                                                   << (static_cast<size_t>(node) % kBitsPerWord);
   return mask;
 }
 
 int ErrnoOf(long result) { return result < 0 ? errno : 0; }
 
-// Memory that fallocate takes follows the calling thread's policy: set for the call, restored after it.
+// Memory that fallocate takes follows the calling thread's policy: set for the call, restored after
+// it.
 class ScopedThreadPolicy {
  public:
   explicit ScopedThreadPolicy(int node) {
@@ -40,7 +42,8 @@ class ScopedThreadPolicy {
       error_ = EINVAL;
       return;
     }
-    error_ = ErrnoOf(syscall(SYS_get_mempolicy, &saved_mode_, saved_mask_.data(), kNodeMaskBits, 0, 0));
+    error_ =
+        ErrnoOf(syscall(SYS_get_mempolicy, &saved_mode_, saved_mask_.data(), kNodeMaskBits, 0, 0));
     if (error_ != 0) return;
     error_ = ErrnoOf(syscall(SYS_set_mempolicy, MPOL_BIND, mask->data(), kNodeMaskBits));
     changed_ = error_ == 0;
@@ -62,8 +65,8 @@ class ScopedThreadPolicy {
   NodeMask saved_mask_{};
 };
 
-// Kernels before 5.14 have no MADV_POPULATE_WRITE. A read(2) into the page makes the kernel take the
-// fault, and the kernel answers EFAULT where a store of ours would end in SIGBUS.
+// Kernels before 5.14 have no MADV_POPULATE_WRITE. A read(2) into the page makes the kernel take
+// the fault, and the kernel answers EFAULT where a store of ours would end in SIGBUS.
 int PopulateByReading(void* address, size_t bytes) {
   const int zero_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
   if (zero_fd < 0) return errno;

@@ -1,9 +1,11 @@
 // The seam to the kernel's memory calls.
 //
-// Place       Below everything in page. The real one is a line per call; tests replace single calls to
+// Place       Below everything in page. The real one is a line per call; tests replace single calls
+// to
 //             make each rung of the ladder fail on any machine.
 // Threads     Any. The real one has no state.
-// Errors      Every call returns an errno value, 0 for success, so that a fake needs no global errno.
+// Errors      Every call returns an errno value, 0 for success, so that a fake needs no global
+// errno.
 #ifndef FLAGSTONE_LIB_PAGE_SYSTEM_MEMORY_H_
 #define FLAGSTONE_LIB_PAGE_SYSTEM_MEMORY_H_
 
@@ -38,8 +40,8 @@ class SystemMemory {
   virtual int Protect(void* address, size_t bytes, int protection);
   virtual int Advise(void* address, size_t bytes, int advice);
   virtual int Lock(void* address, size_t bytes);
-  // Fills the page tables of fresh writable memory. A page that cannot be had is an errno here (ENOMEM,
-  // EFAULT for what would have been a SIGBUS), never a signal.
+  // Fills the page tables of fresh writable memory. A page that cannot be had is an errno here
+  // (ENOMEM, EFAULT for what would have been a SIGBUS), never a signal.
   virtual int Populate(void* address, size_t bytes);
   // mbind(MPOL_BIND) to one node.
   virtual int BindToNode(void* address, size_t bytes, int node);
