@@ -242,7 +242,10 @@ ExtentRange::Grant ExtentRange::TryRung(PageKind kind, Span span, Growth* growth
       grant.count += head.count;
       continue;
     }
-    grant.shortage = std::move(*shortage);
+    // The first refusal is the one about all that is left; later ones are about parts of it.
+    if (count == span.count - grant.count || grant.shortage.reason.empty()) {
+      grant.shortage = std::move(*shortage);
+    }
     const bool in_parts = IsExplicit(kind) && !options_.pages.require_huge_pages &&
                           grant.shortage.scope == ShortageScope::kThisKind &&
                           grant.shortage.code == StatusCode::kResourceExhausted;
