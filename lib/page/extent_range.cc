@@ -321,13 +321,12 @@ std::optional<Shortage> ExtentRange::MapFile(PageKind kind, Span span, ExtentSta
     return explain("fallocate", error);
   }
   // The pages are there: MAP_NORESERVE only says that no second set is to be set aside for them,
-  // and MAP_POPULATE spares the first reader a fault each.
-  void* mapped = nullptr;
-  const int populate = IsExplicit(kind) || options_.pages.prefault ? MAP_POPULATE : 0;
+  // and MAP_POPULATE spares the first reader a fault each. (It also makes them data for SEEK_DATA,
+  // by which an attaching process knows them.)
   error = system_.Map({.address = extent_address(span.first),
                        .bytes = BytesOf(span.count),
                        .protection = PROT_READ | PROT_WRITE,
-                       .flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | populate,
+                       .flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | MAP_POPULATE,
                        .fd = file->fd(),
                        .offset = static_cast<off_t>(BytesOf(span.first))},
                       &mapped);
@@ -488,7 +487,6 @@ Status ExtentRange::Return(uint32_t first_extent, uint32_t extent_count) {
     const Span alike{first, next - first};
     if (head.on_gib_page) {
       ReturnToGibPage(alike);
-      FLAGSTONE_RETURN_IF_ERROR(ReturnIdleGibPage(FirstOfGibPage(first)));
     } else {
       FLAGSTONE_RETURN_IF_ERROR(ReturnSpan(alike));
     }
@@ -518,15 +516,16 @@ Status ExtentRange::ReturnSpan(Span span) {
 }
 
 void ExtentRange::ReturnToGibPage(Span span) {
-  ZeroAtomically(extent_address(span.first), BytesOf(span.count));
   SetReturned(span);
-}
-
-Status ExtentRange::ReturnIdleGibPage(uint32_t first_of_page) {
-  for (uint32_t i = 0; i < kExtentsPerGib; ++i) {
-    if (extent_at(first_of_page + i).state == ExtentState::kMapped) return Status::Ok();
+  const Span page{FirstOfGibPage(span.first), kExtentsPerGib};
+  bool in_use = false;
+  for (uint32_t extent = page.first; extent < page.end(); ++extent) {
+    in_use = in_use || extent_at(extent).state == ExtentState::kMapped;
   }
-  return ReturnSpan({first_of_page, kExtentsPerGib});
+  // A page that cannot be given back right now stays, charged and idle, until its next user is
+  // gone.
+  if (!in_use && ReturnSpan(page).ok()) return;
+  ZeroAtomically(extent_address(span.first), BytesOf(span.count));
 }
 
 int ExtentRange::Vacate(Span span, int protection) {

@@ -177,7 +177,6 @@ class ExtentRange {
   // Give-back.
   Status ReturnSpan(Span span);
   void ReturnToGibPage(Span span);
-  Status ReturnIdleGibPage(uint32_t first_of_page);
   // Lays an anonymous mapping without memory over the span. An errno.
   int Vacate(Span span, int protection);
   void DropFromFile(PageKind kind, Span span);
