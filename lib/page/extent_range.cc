@@ -323,6 +323,7 @@ std::optional<Shortage> ExtentRange::MapFile(PageKind kind, Span span, ExtentSta
   // The pages are there: MAP_NORESERVE only says that no second set is to be set aside for them,
   // and MAP_POPULATE spares the first reader a fault each. (It also makes them data for SEEK_DATA,
   // by which an attaching process knows them.)
+  void* mapped = nullptr;
   error = system_.Map({.address = extent_address(span.first),
                        .bytes = BytesOf(span.count),
                        .protection = PROT_READ | PROT_WRITE,
