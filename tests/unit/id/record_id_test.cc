@@ -96,7 +96,9 @@ TEST(RecordIdTest, ErrorsNameTheCharacterAndItsPlace) {
     EXPECT_THAT(ParseError("r000000000000" + std::string(letter)),
                 HasSubstr("'" + std::string(letter) + "' at character 14"));
   }
-  EXPECT_THAT(ParseError(std::string_view("r00\0000000000", 13)),
+  EXPECT_THAT(ParseError(std::string_view("r00\0"
+                                          "0000000000",
+                                          14)),
               HasSubstr("byte 0x00 at character 4"));
 }
 
