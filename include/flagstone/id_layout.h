@@ -2,15 +2,18 @@
 //
 //   bit 63                                                              bit 0
 //    | 0 |  tick                 | size class |  node      |  slot         |
-//      1    tick_bits (20..31)     5             0..16        16..30          1 + 5 + the three = 64
+//      1    tick_bits (20..31)     5             0..16        16..30          1 + 5 + the three =
+//      64
 //
-//   tick        when the record was created: whole ticks since the layout's epoch. It is also the slot's
+//   tick        when the record was created: whole ticks since the layout's epoch. It is also the
+//   slot's
 //               generation: a slot that is used again issues a later tick.
 //   size class  which slab (flagstone/size_class.h)
 //   node        which of several stores that share an ID space
 //   slot        where in the slab: | extent | index |
 //
-// Place       A layout is chosen when a store is created, written to its manifest and never changed.
+// Place       A layout is chosen when a store is created, written to its manifest and never
+// changed.
 //             The slabs, the generator and the tools share one IdCodec, made from it.
 // Invariants  1. Encode and decode are inverse for every value of every field.
 //             2. IDs of one layout order by tick first.
@@ -62,10 +65,12 @@ struct IdLayout {
   // exists. Says nothing about time.
   constexpr bool IsWellFormed() const noexcept;
 
-  // OK when a new store may be created with this layout at `now_unix_seconds`: well formed, the epoch not
-  // in the future, at least kLifeSecondsMin of ticks left. INVALID_ARGUMENT names field, value and range.
+  // OK when a new store may be created with this layout at `now_unix_seconds`: well formed, the
+  // epoch not in the future, at least kLifeSecondsMin of ticks left. INVALID_ARGUMENT names field,
+  // value and range.
   FLAGSTONE_EXPORT Status Validate(int64_t now_unix_seconds) const;
-  // The part of Validate() that does not depend on the time: what a manifest written long ago must meet.
+  // The part of Validate() that does not depend on the time: what a manifest written long ago must
+  // meet.
   FLAGSTONE_EXPORT Status ValidateFields() const;
 
   // Ticks 1 to tick_count() - 1 can be issued. Well-formed layouts only, here and below.
@@ -84,21 +89,22 @@ struct IdLayout {
     return uint64_t{ExtentsPerClass(size_class)} * SizeClassSlotsPerExtent(size_class);
   }
 
-  // One line for logs and tools: the bits, the tick, the epoch, the end, the fewest and most slots per class.
+  // One line for logs and tools: the bits, the tick, the epoch, the end, the fewest and most slots
+  // per class.
   FLAGSTONE_EXPORT std::string ToString() const;
 };
 
 namespace id_layouts {
 
-// One store by itself: 1 s ticks until 2059-01-10, up to 268 million slots a class.
-inline constexpr IdLayout kStandalone{
-    IdLayout::kDefaultEpochUnixSeconds, 1, /*tick_bits=*/30, /*node_bits=*/0, /*slot_bits=*/28};
+// One store by itself: 1 s ticks until 2059-01-10, 153 to 268 million slots a class.
+inline constexpr IdLayout kStandalone{IdLayout::kDefaultEpochUnixSeconds, 1, /*tick_bits=*/30,
+                                      /*node_bits=*/0, /*slot_bits=*/28};
 // Four times the slots, half the life: 2 s ticks until 2042-01-05.
-inline constexpr IdLayout kLarge{
-    IdLayout::kDefaultEpochUnixSeconds, 2, /*tick_bits=*/28, /*node_bits=*/0, /*slot_bits=*/30};
-// 64 stores that share one ID space: 16 s ticks until 2059-01-10, up to 67 million slots a class.
-inline constexpr IdLayout kFleet{
-    IdLayout::kDefaultEpochUnixSeconds, 16, /*tick_bits=*/26, /*node_bits=*/6, /*slot_bits=*/26};
+inline constexpr IdLayout kLarge{IdLayout::kDefaultEpochUnixSeconds, 2, /*tick_bits=*/28,
+                                 /*node_bits=*/0, /*slot_bits=*/30};
+// 64 stores that share one ID space: 16 s ticks until 2059-01-10, 38 to 67 million slots a class.
+inline constexpr IdLayout kFleet{IdLayout::kDefaultEpochUnixSeconds, 16, /*tick_bits=*/26,
+                                 /*node_bits=*/6, /*slot_bits=*/26};
 
 }  // namespace id_layouts
 
@@ -128,8 +134,8 @@ struct DecodedId {
 
 class IdCodec {
  public:
-  // `layout` must be well formed (IsWellFormed(), ValidateFields()): anything else stops the process
-  // through the check handler, or the compiler in a constant expression.
+  // `layout` must be well formed (IsWellFormed(), ValidateFields()): anything else stops the
+  // process through the check handler, or the compiler in a constant expression.
   constexpr explicit IdCodec(const IdLayout& layout);
 
   // Each field must be in its range (CheckFields() says so).
@@ -139,7 +145,8 @@ class IdCodec {
                     uint64_t{fields.node} << node_shift_ | fields.slot);
   }
 
-  // The fields of any 64 bits; of a malformed ID they mean nothing, but class, node and slot are in range.
+  // The fields of any 64 bits; of a malformed ID they mean nothing, but class, node and slot are in
+  // range.
   constexpr uint32_t tick(RecordId id) const noexcept {
     return static_cast<uint32_t>(id.value() >> tick_shift_) & tick_max_;
   }
@@ -164,15 +171,15 @@ class IdCodec {
 
   // The tick of a moment, clamped to [0, tick_max()].
   constexpr uint32_t TickAt(int64_t unix_seconds) const noexcept;
-  // The first second of a tick. The record was created in [TickStart(t), TickStart(t + 1)), give or take
-  // what the host's clock was wrong by and the tick ran ahead of it.
+  // The first second of a tick. The record was created in [TickStart(t), TickStart(t + 1)), give or
+  // take what the host's clock was wrong by and the tick ran ahead of it.
   constexpr int64_t TickStart(uint64_t tick) const noexcept {
     return epoch_unix_seconds_ + static_cast<int64_t>(tick * tick_seconds_);
   }
   constexpr int64_t CreatedUnixSeconds(RecordId id) const noexcept { return TickStart(tick(id)); }
 
-  // True when a store of this layout could issue the ID: top bit 0, tick not 0, and an index that its size
-  // class has. False for the null ID.
+  // True when a store of this layout could issue the ID: top bit 0, tick not 0, and an index that
+  // its size class has. False for the null ID.
   constexpr bool IsWellFormed(RecordId id) const noexcept;
 
   // The same question with a reason. INVALID_ARGUMENT names the ID, the field, its value and range.
@@ -180,8 +187,8 @@ class IdCodec {
   FLAGSTONE_EXPORT Status CheckFields(const IdFields& fields) const;
 
   constexpr DecodedId Decode(RecordId id) const noexcept;
-  // One line: the ID in text and hexadecimal, creation time, class, node, slot; for a malformed ID what
-  // is wrong with it.
+  // One line: the ID in text and hexadecimal, creation time, class, node, slot; for a malformed ID
+  // what is wrong with it.
   FLAGSTONE_EXPORT std::string Describe(RecordId id) const;
 
  private:
@@ -204,9 +211,9 @@ constexpr bool IdLayout::IsWellFormed() const noexcept {
   // The largest epoch keeps every moment of a layout far from the end of int64_t.
   constexpr int64_t kEpochMax = int64_t{1} << 40;
   return epoch_unix_seconds >= 0 && epoch_unix_seconds <= kEpochMax && tick_seconds >= 1 &&
-         tick_seconds <= kTickSecondsMax && tick_bits >= kTickBitsMin && tick_bits <= kTickBitsMax &&
-         node_bits <= kNodeBitsMax && slot_bits >= kSlotBitsMin && slot_bits <= kSlotBitsMax &&
-         tick_bits + node_bits + slot_bits == kFreeBits;
+         tick_seconds <= kTickSecondsMax && tick_bits >= kTickBitsMin &&
+         tick_bits <= kTickBitsMax && node_bits <= kNodeBitsMax && slot_bits >= kSlotBitsMin &&
+         slot_bits <= kSlotBitsMax && tick_bits + node_bits + slot_bits == kFreeBits;
 }
 
 constexpr IdCodec::IdCodec(const IdLayout& layout)

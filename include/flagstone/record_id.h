@@ -1,13 +1,17 @@
-// RecordId: the name of one record, for ever. 64 bits; which bits mean what is the store's IdLayout.
+// RecordId: the name of one record, for ever. 64 bits; which bits mean what is the store's
+// IdLayout.
 //
-// Place       What inserts return and reads take. The value fits a signed 64-bit column (its top bit is 0).
-// Invariants  1. An ID names one record and is never issued for another, across restarts, crashes, restores
+// Place       What inserts return and reads take. The value fits a signed 64-bit column (its top
+// bit is 0). Invariants  1. An ID names one record and is never issued for another, across
+// restarts, crashes, restores
 //                and clock steps (docs/format/record_id.md).
 //             2. IDs order as their creation ticks do; within one tick their order means nothing.
 //             3. Value 0 names no record: tick 0 is never issued.
-// Text        14 characters: 'r' and 13 digits of Crockford's base 32 in lower case, most significant first,
-//             e.g. r1s0qg8000002a. Fixed length, safe in URLs and file names, selected by one double click,
-//             sorted by any byte-wise sort as the IDs are, and never mistaken for a decimal number.
+// Text        14 characters: 'r' and 13 digits of Crockford's base 32 in lower case, most
+// significant first,
+//             e.g. r0e5dak0r028t5. Fixed length, safe in URLs and file names, selected by one
+//             double click, sorted by any byte-wise sort as the IDs are, and never mistaken for a
+//             decimal number.
 // Threads     A value.
 // Cost        One register. Text(): no allocation.
 #ifndef FLAGSTONE_RECORD_ID_H_
@@ -47,8 +51,8 @@ class RecordId {
   FLAGSTONE_EXPORT std::string ToString() const;
 
   // Reads one ID: the text form (either case), a decimal number, or hexadecimal digits after 0x. No
-  // white space, no sign. INVALID_ARGUMENT names the character that is wrong and its place, or why the
-  // number is none (top bit set, too large). The null ID ("0") is read as such.
+  // white space, no sign. INVALID_ARGUMENT names the character that is wrong and its place, or why
+  // the number is none (top bit set, too large). The null ID ("0") is read as such.
   FLAGSTONE_EXPORT static Result<RecordId> Parse(std::string_view text);
 
  private:
@@ -57,11 +61,12 @@ class RecordId {
 
 // Why a read by an ID came back empty.
 enum class AbsenceReason : uint8_t {
-  kNotYetIssued = 0,  // its tick lies in the future of this store: forged, or from a later life of it
-  kGone = 1,          // deleted, or never existed: the slot holds another record or none
-  kOtherNode = 2,     // issued by a store with another node number
-  kOtherTable = 3,    // names a record of another table
-  kMalformed = 4,     // no ID of this layout: top bit, tick 0, or a slot its size class does not have
+  kNotYetIssued =
+      0,            // its tick lies in the future of this store: forged, or from a later life of it
+  kGone = 1,        // deleted, or never existed: the slot holds another record or none
+  kOtherNode = 2,   // issued by a store with another node number
+  kOtherTable = 3,  // names a record of another table
+  kMalformed = 4,   // no ID of this layout: top bit, tick 0, or a slot its size class does not have
 };
 
 // The name users see: "not yet issued", "gone", "another node's", "another table's", "malformed".
@@ -81,8 +86,9 @@ constexpr RecordId::TextChars RecordId::Text() const noexcept {
 
 }  // namespace flagstone
 
-// The low bits of an ID are a slot number and the high ones a time, so hash tables that keep only some
-// bits need them mixed: one multiplication and a fold (the constant is 2^64 / golden ratio, made odd).
+// The low bits of an ID are a slot number and the high ones a time, so hash tables that keep only
+// some bits need them mixed: one multiplication and a fold (the constant is 2^64 / golden ratio,
+// made odd).
 template <>
 struct std::hash<flagstone::RecordId> {
   size_t operator()(flagstone::RecordId id) const noexcept {

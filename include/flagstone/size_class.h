@@ -1,11 +1,14 @@
-// Size classes: the 32 slot sizes of the slabs, and how a slot number names an extent and an index in it.
+// Size classes: the 32 slot sizes of the slabs, and how a slot number names an extent and an index
+// in it.
 //
 //   class       0   1   2   3   4   5   6    7    8  ...   28    29    30    31
-//   stride     32  40  48  56  64  80  96  112  128  ... 4096  5120  6144  7168 bytes, four per doubling
+//   stride     32  40  48  56  64  80  96  112  128  ... 4096  5120  6144  7168 bytes, four per
+//   doubling
 //
-//   slot number = | extent | index |    the index has 16 - class / 4 bits: just enough for the slots of one
-//                                       2 MiB extent, so some of its values name no slot unless the stride
-//                                       is a power of two
+//   slot number = | extent | index |    the index has 16 - class / 4 bits: just enough for the
+//   slots of one
+//                                       2 MiB extent, so some of its values name no slot unless the
+//                                       stride is a power of two
 //
 // Part of what an ID means (docs/format/record_id.md), therefore fixed for ever.
 #ifndef FLAGSTONE_SIZE_CLASS_H_
@@ -41,7 +44,8 @@ constexpr uint32_t SizeClassIndexBits(uint32_t size_class) noexcept { return 16 
 constexpr uint32_t SizeClassFor(uint64_t bytes) noexcept {
   if (bytes <= kStrideBytesMin) return 0;
   if (bytes > kStrideBytesMax) return kSizeClassCount;
-  // With 2^p the highest power of two below `bytes`, its doubling is cut into four steps of 2^(p-2).
+  // With 2^p the highest power of two below `bytes`, its doubling is cut into four steps of
+  // 2^(p-2).
   const uint32_t power = static_cast<uint32_t>(std::bit_width(bytes - 1)) - 1;
   const uint32_t step = static_cast<uint32_t>((bytes - 1) >> (power - 2)) - 3;
   return (power - 5) * 4 + step;

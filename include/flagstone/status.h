@@ -98,7 +98,8 @@ class [[nodiscard]] Result {
 
   bool ok() const { return value_.has_value(); }
   explicit operator bool() const { return ok(); }
-  const Status& status() const { return status_; }
+  const Status& status() const& { return status_; }
+  Status status() && { return std::move(status_); }
   StatusCode code() const { return status_.code(); }
 
   T& value() & { return Checked(); }

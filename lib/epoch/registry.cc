@@ -52,7 +52,7 @@ Registry::Registry(char* pages, size_t pages_bytes, uint32_t count_max,
 Registry::~Registry() { munmap(pages_, pages_bytes_); }
 
 Result<internal::Participant*> Registry::Join() {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   internal::Participant* participant = nullptr;
   if (!free_.empty()) {
     participant = free_.back();
@@ -77,12 +77,12 @@ void Registry::Leave(internal::Participant* participant) {
   FLAGSTONE_CHECK(participant->free_guards == all_guards_free_);
   FLAGSTONE_CHECK(participant->pin_depth == 0);
   FLAGSTONE_CHECK(participant->snapshot.load(std::memory_order_relaxed) == 0);
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   free_.push_back(participant);
 }
 
 uint32_t Registry::joined_count() const {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return used_count_.load(std::memory_order_relaxed) - static_cast<uint32_t>(free_.size());
 }
 

@@ -15,10 +15,10 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 
 #include "flagstone/internal/participant.h"
 #include "flagstone/status.h"
+#include "lib/base/mutex.h"
 
 namespace flagstone::epoch {
 
@@ -89,7 +89,7 @@ class Registry {
   std::atomic<uint32_t> used_count_{0};
 
   // guarded by mutex_
-  mutable absl::Mutex mutex_;
+  mutable base::Mutex mutex_;
   std::vector<internal::Participant*> free_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -29,6 +29,20 @@ Result<std::atomic<uint16_t>*> MapOwnerTable(uint64_t count) {
   return static_cast<std::atomic<uint16_t>*>(pages);
 }
 
+// A free extent before it is used again: mapped, all zeros.
+Status MakeUsable(page::ExtentRange& range, uint32_t extent) {
+  if (range.state(extent) == page::ExtentState::kMapped) {
+    std::memset(static_cast<void*>(range.extent_address(extent)), 0, kExtentBytes);
+    return Status::Ok();
+  }
+  return range.Map(extent, 1).status();
+}
+
+// Where the system does not take memory back, the extent stays mapped (and charged) until it is used again.
+void GiveBack(page::ExtentRange& range, uint32_t extent) {
+  static_cast<void>(range.Return(extent, 1));
+}
+
 }  // namespace
 
 ClassSpace::ClassSpace(uint32_t size_class, uint32_t slot_bits)
@@ -76,9 +90,9 @@ Result<std::unique_ptr<ClassSpace>> ClassSpace::Create(uint32_t size_class, uint
       reserve(name + " versions", space->version_extents_max_, MemoryComponent::kVersions);
   if (!versions.ok()) return versions.status();
   space->versions_ = std::move(*versions);
-  space->geometry_.base = space->home_->base();
-  space->geometry_.version_base = space->versions_->base();
-  absl::MutexLock lock(&space->mutex_);
+  space->geometry_.base = reinterpret_cast<char*>(space->home_->base());
+  space->geometry_.version_base = reinterpret_cast<char*>(space->versions_->base());
+  base::MutexLock lock(&space->mutex_);
   space->extents_.resize(space->home_extents_max_);
   return space;
 }
@@ -101,9 +115,9 @@ Result<uint32_t> ClassSpace::TakeFreeExtent(uint32_t current_tick) {
       continue;
     }
     // Mapping what was returned may fail at the memory limit; the extent then stays free.
-    if (Result<uint64_t> mapped = home_->Map(extent, 1); !mapped.ok()) {
+    if (Status usable = MakeUsable(*home_, extent); !usable.ok()) {
       free_home_extents_.push_front(extent);
-      return mapped.status();
+      return usable;
     }
     --counts_.home_returned;
     return extent;
@@ -112,9 +126,9 @@ Result<uint32_t> ClassSpace::TakeFreeExtent(uint32_t current_tick) {
     if (home_mapped_end_ == home_extents_max_) {
       return OutOfExtents("records", home_extents_max_);
     }
-    Result<uint64_t> mapped = home_->Map(home_mapped_end_, 1);
+    Result<uint32_t> mapped = home_->Map(home_mapped_end_, 1);
     if (!mapped.ok()) return mapped.status();
-    home_mapped_end_ += static_cast<uint32_t>(*mapped);
+    home_mapped_end_ += *mapped;
     counts_.home_mapped += *mapped;
   }
   return home_next_++;
@@ -162,7 +176,7 @@ Result<Slab*> ClassSpace::TakeSharedSlab(uint16_t table, uint32_t current_tick) 
 
 Result<Slab*> ClassSpace::TakeHomeSlab(uint16_t table, uint32_t slabs_owned,
                                        uint32_t current_tick) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   if (slabs_owned < kSlabsPerSharedExtent) return TakeSharedSlab(table, current_tick);
   Result<uint32_t> extent = TakeFreeExtent(current_tick);
   if (!extent.ok()) return extent.status();
@@ -170,7 +184,7 @@ Result<Slab*> ClassSpace::TakeHomeSlab(uint16_t table, uint32_t slabs_owned,
 }
 
 Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32_t index) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   if (extent >= home_extents_max_ || index >= geometry_.slots_per_extent) {
     return Status::Error(StatusCode::kInvalidArgument,
                          "extent " + std::to_string(extent) + ", index " + std::to_string(index) +
@@ -182,9 +196,9 @@ Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32
   // Extents are mapped in order; what lies between is free for whoever comes next.
   while (home_next_ <= extent) {
     if (home_next_ == home_mapped_end_) {
-      Result<uint64_t> mapped = home_->Map(home_mapped_end_, 1);
+      Result<uint32_t> mapped = home_->Map(home_mapped_end_, 1);
       if (!mapped.ok()) return mapped.status();
-      home_mapped_end_ += static_cast<uint32_t>(*mapped);
+      home_mapped_end_ += *mapped;
       counts_.home_mapped += *mapped;
     }
     ++counts_.home_returned;  // free extents count as returned until they are taken
@@ -193,7 +207,7 @@ Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32
   Extent& state = extents_[extent];
   const auto free = std::find(free_home_extents_.begin(), free_home_extents_.end(), extent);
   if (free != free_home_extents_.end()) {
-    if (Result<uint64_t> mapped = home_->Map(extent, 1); !mapped.ok()) return mapped.status();
+    FLAGSTONE_RETURN_IF_ERROR(MakeUsable(*home_, extent));
     free_home_extents_.erase(free);
     --counts_.home_returned;
     return OwnWhole(table, extent);
@@ -216,7 +230,7 @@ Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32
 }
 
 void ClassSpace::RetractHomeSlab(const Slab& slab) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   if (extents_[slab.extent].whole != nullptr) {
     owner(slab.extent).store(kExtentUnowned, std::memory_order_release);
   } else {
@@ -227,7 +241,7 @@ void ClassSpace::RetractHomeSlab(const Slab& slab) {
 }
 
 void ClassSpace::ReturnHomeSlab(Slab* slab, uint32_t highest_tick) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const uint32_t extent = slab->extent;
   Extent& state = extents_[extent];
   if (state.whole != nullptr) {
@@ -250,13 +264,13 @@ void ClassSpace::ReturnHomeSlab(Slab* slab, uint32_t highest_tick) {
         std::find(shared_with_room_.begin(), shared_with_room_.end(), extent));
     owner(extent).store(kExtentUnowned, std::memory_order_release);
   }
-  home_->Return(extent);
+  GiveBack(*home_, extent);
   ++counts_.home_returned;
   free_home_extents_.push_back(extent);
 }
 
 Slab* ClassSpace::SlabOf(uint32_t extent, uint32_t index) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   if (extent >= extents_.size()) return nullptr;
   Extent& state = extents_[extent];
   if (state.whole != nullptr) return state.whole.get();
@@ -266,20 +280,20 @@ Slab* ClassSpace::SlabOf(uint32_t extent, uint32_t index) {
 }
 
 Result<Slab*> ClassSpace::TakeVersionExtent() {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   uint32_t extent = 0;
   if (!free_version_extents_.empty()) {
     extent = free_version_extents_.back();
-    if (Result<uint64_t> mapped = versions_->Map(extent, 1); !mapped.ok()) return mapped.status();
+    FLAGSTONE_RETURN_IF_ERROR(MakeUsable(*versions_, extent));
     free_version_extents_.pop_back();
   } else {
     if (version_next_ == version_mapped_end_) {
       if (version_mapped_end_ == version_extents_max_) {
         return OutOfExtents("versions", version_extents_max_);
       }
-      Result<uint64_t> mapped = versions_->Map(version_mapped_end_, 1);
+      Result<uint32_t> mapped = versions_->Map(version_mapped_end_, 1);
       if (!mapped.ok()) return mapped.status();
-      version_mapped_end_ += static_cast<uint32_t>(*mapped);
+      version_mapped_end_ += *mapped;
     }
     extent = version_next_++;
   }
@@ -296,16 +310,16 @@ Result<Slab*> ClassSpace::TakeVersionExtent() {
 }
 
 void ClassSpace::ReturnVersionExtent(Slab* slab) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const uint32_t extent = slab->extent;
   version_slabs_[extent].reset();
-  versions_->Return(extent);
+  GiveBack(*versions_, extent);
   --counts_.version_mapped;
   free_version_extents_.push_back(extent);
 }
 
 ExtentCounts ClassSpace::counts() const {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return counts_;
 }
 

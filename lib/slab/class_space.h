@@ -22,10 +22,10 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "flagstone/internal/table_view.h"
 #include "flagstone/size_class.h"
 #include "flagstone/status.h"
+#include "lib/base/mutex.h"
 #include "lib/page/extent_range.h"
 #include "lib/slab/slab.h"
 
@@ -120,7 +120,7 @@ class ClassSpace {
   std::atomic<uint16_t>* extent_owner_ = nullptr;
   std::atomic<uint16_t>* shared_owner_ = nullptr;
 
-  mutable absl::Mutex mutex_;
+  mutable base::Mutex mutex_;
   std::vector<Extent> extents_ ABSL_GUARDED_BY(mutex_);
   // Extents in use or free below this were mapped at least once.
   uint32_t home_mapped_end_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -14,6 +14,12 @@ constexpr uint32_t kBatchMin = 4;
 
 }  // namespace
 
+Status TicksUsedUp() {
+  return Status::Error(StatusCode::kResourceExhausted,
+                       "the ticks of this store's ID layout are used up: no ID can be issued any "
+                       "more; copy the records to a store with a later epoch or longer ticks");
+}
+
 SlotOccupancy& SlotOccupancy::operator+=(const SlotOccupancy& other) {
   slab_count += other.slab_count;
   used += other.used;
@@ -32,15 +38,16 @@ TableSlots::TableSlots(uint16_t table, ClassSpace& space, id::TickSource& ticks,
 
 Status TableSlots::Refill(HomeSlotCache& cache) {
   ticks_.Refresh();
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   for (;;) {
     const uint32_t tick = ticks_.Current();
+    if (tick == id::kNoTick) return TicksUsedUp();
     if (TakeFree(cache, tick) || TakeUnused(cache, tick)) return Status::Ok();
     Status grown = Grow(tick);
     if (grown.ok()) continue;
     // All memory is in use. If free slots only wait for the next tick, let it come early.
     if (with_free_.empty()) return grown;
-    FLAGSTONE_RETURN_IF_ERROR(ticks_.RunAhead());
+    if (Result<uint32_t> later = ticks_.RunAhead(tick); !later.ok()) return later.status();
   }
 }
 
@@ -96,7 +103,7 @@ Status TableSlots::Grow(uint32_t current_tick) {
 Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
   const uint32_t extent = slot >> space_.geometry().index_bits;
   const uint32_t index = slot & space_.geometry().index_mask;
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   Result<Slab*> found = space_.TakeHomeSlabAt(table_, extent, index);
   if (!found.ok()) return found.status();
   Slab& slab = **found;
@@ -149,7 +156,7 @@ void TableSlots::Enqueue(Slab& slab) {
 }
 
 void TableSlots::Give(std::span<const FreedSlot> slots) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   Slab* slab = nullptr;
   for (const FreedSlot& freed : slots) {
     const uint32_t extent = freed.slot >> space_.geometry().index_bits;
@@ -164,7 +171,7 @@ void TableSlots::Give(std::span<const FreedSlot> slots) {
 }
 
 void TableSlots::GiveBackUnissued(HomeSlotCache& cache) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const uint32_t bits = space_.geometry().index_bits;
   const uint32_t mask = space_.geometry().index_mask;
   if (cache.run_next != cache.run_end) {
@@ -196,7 +203,7 @@ uint32_t TableSlots::HighestTick(const Slab& slab) const {
 }
 
 size_t TableSlots::RetractEmptySlabs() {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   size_t retracted = 0;
   std::erase_if(slabs_, [&](Slab* slab) {
     if (!slab->empty()) return false;
@@ -211,7 +218,7 @@ size_t TableSlots::RetractEmptySlabs() {
 }
 
 void TableSlots::ReturnRetracted(const std::function<bool(uint64_t, uint64_t)>& guarded) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   std::erase_if(retracted_, [&](Slab* slab) {
     const auto at = SlotAt(*slab);
     const auto from = reinterpret_cast<uint64_t>(at(slab->first_index));
@@ -223,7 +230,7 @@ void TableSlots::ReturnRetracted(const std::function<bool(uint64_t, uint64_t)>& 
 }
 
 SlotOccupancy TableSlots::occupancy() const {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   SlotOccupancy sum;
   sum.slab_count = slabs_.size();
   sum.retired = retired_count_;

@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "flagstone/status.h"
+#include "lib/base/mutex.h"
 #include "lib/id/tick_source.h"
 #include "lib/slab/class_space.h"
 #include "lib/slab/slab.h"
@@ -43,6 +43,9 @@ struct FreedSlot {
   uint32_t slot;
   uint32_t last_tick;
 };
+
+// RESOURCE_EXHAUSTED: the layout has no tick left, for ever.
+Status TicksUsedUp();
 
 class TableSlots {
  public:
@@ -92,7 +95,7 @@ class TableSlots {
   const uint32_t tick_max_;
   const uint32_t batch_;  // slots a session takes at once: 64 KiB of them at most
 
-  mutable absl::Mutex mutex_;
+  mutable base::Mutex mutex_;
   std::vector<Slab*> slabs_ ABSL_GUARDED_BY(mutex_);
   std::deque<Slab*> with_free_ ABSL_GUARDED_BY(mutex_);
   std::vector<Slab*> with_unused_ ABSL_GUARDED_BY(mutex_);

@@ -7,7 +7,7 @@
 namespace flagstone::slab {
 
 Status VersionPool::Prepare() {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   if (!by_extent_.empty()) return Status::Ok();
   return Grow();
 }
@@ -24,7 +24,7 @@ Status VersionPool::Grow() {
 }
 
 Status VersionPool::Refill(VersionSlotCache& cache, VersionUse use) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const uint64_t reserved = use == VersionUse::kUpdate ? kReservedForDeletes : 0;
   // A class of large slots has fewer in an extent than are reserved of small ones.
   const uint64_t keep = std::min<uint64_t>(reserved, space_.geometry().slots_per_extent / 2);
@@ -51,7 +51,7 @@ Status VersionPool::Refill(VersionSlotCache& cache, VersionUse use) {
 }
 
 void VersionPool::Give(std::span<const internal::VersionLink> links) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   for (const internal::VersionLink link : links) {
     Slab& slab = *by_extent_[link >> space_.geometry().index_bits];
     PushFreeAtHead(slab, link & space_.geometry().index_mask, SlotAt(slab));
@@ -70,7 +70,7 @@ void VersionPool::GiveBack(VersionSlotCache& cache) {
 }
 
 size_t VersionPool::ReturnEmptyExtents() {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   size_t returned = 0;
   for (size_t extent = 1; extent < by_extent_.size(); ++extent) {
     Slab* slab = by_extent_[extent];
@@ -85,12 +85,12 @@ size_t VersionPool::ReturnEmptyExtents() {
 }
 
 uint64_t VersionPool::used_count() const {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return used_count_;
 }
 
 uint64_t VersionPool::free_count() const {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return free_count_;
 }
 

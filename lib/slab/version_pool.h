@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "flagstone/status.h"
+#include "lib/base/mutex.h"
 #include "lib/slab/class_space.h"
 #include "lib/slab/slot_cache.h"
 
@@ -56,7 +56,7 @@ class VersionPool {
   Status Grow() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   ClassSpace& space_;
-  mutable absl::Mutex mutex_;
+  mutable base::Mutex mutex_;
   std::vector<Slab*> by_extent_ ABSL_GUARDED_BY(mutex_);
   std::vector<Slab*> with_room_ ABSL_GUARDED_BY(mutex_);  // stack
   uint64_t free_count_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -49,7 +49,7 @@ Result<TableState*> Engine::AddTable(const std::string& name, uint32_t record_by
                                      uint32_t size_class) {
   TableState* table = nullptr;
   {
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     if (owned_tables_.size() + 1 == kTableCountMax) {
       return Status::Error(StatusCode::kResourceExhausted,
                            "table '" + name + "': all " + std::to_string(kTableCountMax - 1) +
@@ -66,7 +66,7 @@ Result<TableState*> Engine::AddTable(const std::string& name, uint32_t record_by
   Result<TablePart*> part = PartOf(*table, size_class);
   if (!part.ok()) {
     // Nobody has seen the number, and numbers are used in order: the next table takes this one's place.
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     if (owned_tables_.back().get() == table) owned_tables_.pop_back();
     return part.status();
   }
@@ -76,7 +76,7 @@ Result<TableState*> Engine::AddTable(const std::string& name, uint32_t record_by
 
 Result<TablePart*> Engine::PartOf(TableState& table, uint32_t size_class) {
   if (TablePart* found = table.parts[size_class].load(std::memory_order_acquire)) return found;
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   if (TablePart* found = table.parts[size_class].load(std::memory_order_relaxed)) return found;
   Result<ClassState*> state = ClassOf(size_class);
   if (!state.ok()) return state.status();

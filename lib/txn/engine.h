@@ -17,11 +17,11 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "flagstone/clock.h"
 #include "flagstone/id_layout.h"
 #include "flagstone/internal/table_view.h"
 #include "flagstone/status.h"
+#include "lib/base/mutex.h"
 #include "lib/epoch/registry.h"
 #include "lib/id/tick_source.h"
 #include "lib/slab/class_space.h"
@@ -131,7 +131,7 @@ class Engine {
   alignas(64) std::atomic<uint64_t> snapshot_floor_{0};
   std::atomic<uint64_t> history_floor_{0};
 
-  mutable absl::Mutex mutex_;
+  mutable base::Mutex mutex_;
   // atomic: set under mutex_, read by all
   std::array<std::atomic<ClassState*>, kSizeClassCount> classes_{};
   std::array<std::atomic<TableState*>, kTableCountMax> tables_{};

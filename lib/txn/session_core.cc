@@ -58,6 +58,19 @@ constexpr uint32_t kLockPollsWithoutSleep = 100;
 
 }  // namespace
 
+SessionCounts& SessionCounts::operator+=(const SessionCounters& session) {
+  inserts += session.inserts.value();
+  updates += session.updates.value();
+  deletes += session.deletes.value();
+  undeletes += session.undeletes.value();
+  commits += session.commits.value();
+  rollbacks += session.rollbacks.value();
+  conflicts += session.conflicts.value();
+  chain_reads += session.chain_reads.value();
+  snapshots_too_old += session.snapshots_too_old.value();
+  return *this;
+}
+
 Result<std::unique_ptr<SessionCore>> SessionCore::Create(Engine& engine, Tidier& tidier) {
   FLAGSTONE_RETURN_IF_ERROR(engine.CheckAlive());
   Result<internal::Participant*> participant = engine.registry().Join();
@@ -291,12 +304,10 @@ void SessionCore::PublishVersion(SlotHeader* home, SlotHeader* version,
   Unlock(*home, LinkWord(link, OlderOf(link_before), kQueued | deferred));
 }
 
-Timestamp SessionCore::PublishInsert(SlotHeader* home, uint64_t id) {
+void SessionCore::PublishInsert(SlotHeader* home, uint64_t id, Timestamp at) {
   home->link.store(0, std::memory_order_relaxed);
-  const Timestamp at = engine_.commits().Reserve();
   home->version.store(VersionWord(at, kLive | kUnsettled), std::memory_order_relaxed);
   home->id.store(id, std::memory_order_release);
-  return at;
 }
 
 void SessionCore::NoteChanged(uint64_t id, uint64_t link_before) {
@@ -357,6 +368,7 @@ Result<RecordId> SessionCore::PrepareInsert(TableState& table, std::span<const s
   *home = geometry.HomeAt(*slot >> geometry.index_bits, *slot & geometry.index_mask);
   std::memcpy(internal::PayloadOf(*home), payload.data(), payload.size());
   const uint32_t tick = engine_.ticks().Current();
+  if (tick == id::kNoTick) return slab::TicksUsedUp();
   return engine_.codec().Encode({tick, (*part)->view.class_number, engine_.options().node, *slot});
 }
 
@@ -368,7 +380,8 @@ Result<RecordId> SessionCore::Insert(TableState& table, std::span<const std::byt
   if (!id.ok()) return id;
   {
     PinScope pin(participant_);
-    const Timestamp at = PublishInsert(home, id->value());
+    const Timestamp at = engine_.commits().Reserve();
+    PublishInsert(home, id->value(), at);
     engine_.commits().Complete(at);
     home->version.store(VersionWord(at, kLive), std::memory_order_release);
   }
@@ -384,18 +397,17 @@ Status SessionCore::PrepareInsertWithId(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload));
   FLAGSTONE_RETURN_IF_ERROR(engine_.codec().CheckId(id));
   const IdFields fields = engine_.codec().fields(id);
-  engine_.ticks().Refresh();
-  const uint32_t now = engine_.ticks().Current();
-  if (fields.node != engine_.options().node || fields.tick > now ||
+  if (fields.node != engine_.options().node ||
       SizeClassStrideBytes(fields.size_class) < table.record_bytes + internal::kSlotHeaderBytes) {
     return Status::Error(
         StatusCode::kInvalidArgument,
         "ID " + id.ToString() + " cannot be inserted into table '" + table.name + "': it has node " +
-            std::to_string(fields.node) + ", tick " + std::to_string(fields.tick) +
-            " and size class " + std::to_string(fields.size_class) + "; this store has node " +
-            std::to_string(engine_.options().node) + ", ticks up to " + std::to_string(now) +
-            " and needs at least size class " + std::to_string(table.size_class));
+            std::to_string(fields.node) + " and size class " + std::to_string(fields.size_class) +
+            "; this store has node " + std::to_string(engine_.options().node) +
+            " and the table needs at least size class " + std::to_string(table.size_class));
   }
+  // Later IDs of this store carry later ticks, whatever clock the ID comes from.
+  FLAGSTONE_RETURN_IF_ERROR(engine_.ticks().RaiseTo(fields.tick));
   Result<TablePart*> found = engine_.PartOf(table, fields.size_class);
   if (!found.ok()) return found.status();
   *part = *found;
@@ -413,11 +425,47 @@ Status SessionCore::InsertWithId(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(PrepareInsertWithId(table, id, payload, &part, &home));
   {
     PinScope pin(participant_);
-    const Timestamp at = PublishInsert(home, id.value());
+    const Timestamp at = engine_.commits().Reserve();
+    PublishInsert(home, id.value(), at);
     engine_.commits().Complete(at);
     home->version.store(VersionWord(at, kLive), std::memory_order_release);
   }
   counters_.inserts.Add();
+  counters_.commits.Add();
+  return Status::Ok();
+}
+
+Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> payloads,
+                               std::span<RecordId> ids) {
+  TablePart* part = nullptr;
+  SlotHeader* home = nullptr;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    Result<RecordId> id =
+        PrepareInsert(table, payloads.subspan(i * table.record_bytes, table.record_bytes),
+                      std::nullopt, &part, &home);
+    if (!id.ok()) {
+      for (size_t undo = 0; undo < i; ++undo) {
+        GiveHomeSlot(*part, SlotOf(ids[undo].value()), TickOf(ids[undo].value()));
+      }
+      return std::move(id).status();
+    }
+    ids[i] = *id;
+  }
+  if (ids.empty()) return Status::Ok();
+  const internal::TableView& view = part->view;
+  const auto home_of = [&view](RecordId id) {
+    const uint64_t slot = id.value() & view.slot_mask;
+    return view.geometry.HomeAt(slot >> view.geometry.index_bits,
+                                slot & view.geometry.index_mask);
+  };
+  PinScope pin(participant_);
+  const Timestamp at = engine_.commits().Reserve();
+  for (const RecordId id : ids) PublishInsert(home_of(id), id.value(), at);
+  engine_.commits().Complete(at);
+  for (const RecordId id : ids) {
+    home_of(id)->version.store(VersionWord(at, kLive), std::memory_order_release);
+  }
+  counters_.inserts.Add(ids.size());
   counters_.commits.Add();
   return Status::Ok();
 }
@@ -783,9 +831,7 @@ Result<Timestamp> SessionCore::Commit() {
 void SessionCore::Publish(const Write& write, Timestamp at) {
   switch (write.kind) {
     case WriteKind::kInsert:
-      write.home->link.store(0, std::memory_order_relaxed);
-      write.home->version.store(VersionWord(at, kLive | kUnsettled), std::memory_order_relaxed);
-      write.home->id.store(write.id, std::memory_order_release);
+      PublishInsert(write.home, write.id, at);
       return;
     case WriteKind::kUpdate:
     case WriteKind::kDelete:

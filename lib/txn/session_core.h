@@ -60,6 +60,21 @@ struct SessionCounters {
   SessionCounter snapshots_too_old;
 };
 
+// The counters of one session or the sum over several.
+struct SessionCounts {
+  uint64_t inserts = 0;
+  uint64_t updates = 0;
+  uint64_t deletes = 0;
+  uint64_t undeletes = 0;
+  uint64_t commits = 0;
+  uint64_t rollbacks = 0;
+  uint64_t conflicts = 0;
+  uint64_t chain_reads = 0;
+  uint64_t snapshots_too_old = 0;
+
+  SessionCounts& operator+=(const SessionCounters& session);
+};
+
 class SessionCore {
  public:
   static Result<std::unique_ptr<SessionCore>> Create(Engine& engine, Tidier& tidier);
@@ -78,6 +93,9 @@ class SessionCore {
   Result<RecordId> Insert(TableState& table, std::span<const std::byte> payload,
                           std::optional<uint32_t> size_class);
   Status InsertWithId(TableState& table, RecordId id, std::span<const std::byte> payload);
+  // ids.size() records, one after the other in `payloads`, in one commit.
+  Status InsertMany(TableState& table, std::span<const std::byte> payloads,
+                    std::span<RecordId> ids);
   // Locks the record and gives a private copy of its payload to be changed: change->version. False:
   // absent. Follow with Publish(), or let `change` give up.
   Result<bool> PrepareUpdate(TableState& table, RecordId id, std::chrono::nanoseconds lock_wait,
@@ -178,7 +196,7 @@ class SessionCore {
                                  internal::SlotHeader** home);
   Status PrepareInsertWithId(TableState& table, RecordId id, std::span<const std::byte> payload,
                              TablePart** part, internal::SlotHeader** home);
-  internal::Timestamp PublishInsert(internal::SlotHeader* home, uint64_t id);
+  void PublishInsert(internal::SlotHeader* home, uint64_t id, internal::Timestamp at);
   void PublishVersion(internal::SlotHeader* home, internal::SlotHeader* version,
                       internal::VersionLink link, uint64_t link_before, uint64_t id,
                       internal::Timestamp at, uint64_t state);

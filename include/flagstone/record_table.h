@@ -1,0 +1,59 @@
+// Handles of tables: which records an operation is about. Cheap to copy, valid while the store is open.
+#ifndef FLAGSTONE_RECORD_TABLE_H_
+#define FLAGSTONE_RECORD_TABLE_H_
+
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+#include "flagstone/export.h"
+#include "flagstone/internal/table_view.h"
+#include "flagstone/size_class.h"
+#include "flagstone/status.h"
+
+namespace flagstone {
+
+namespace txn {
+struct TableState;
+}  // namespace txn
+
+// A table of records of one size, as bytes. From Store::CreateTable() or OpenTable().
+class RecordTable {
+ public:
+  FLAGSTONE_EXPORT std::string_view name() const;
+  uint32_t record_bytes() const { return view_->payload_bytes; }
+  // The class records go to unless an insert names another one.
+  uint32_t size_class() const { return view_->class_number; }
+
+  // For the library.
+  RecordTable(const internal::TableView* view, txn::TableState* state)
+      : view_(view), state_(state) {}
+  const internal::TableView& view() const { return *view_; }
+  txn::TableState& state() const { return *state_; }
+
+ private:
+  const internal::TableView* view_;
+  txn::TableState* state_;
+};
+
+// What may be a record of a typed table: its bytes are the value, and payloads are 8-byte aligned.
+template <typename T>
+concept RecordType = std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T> &&
+                     alignof(T) <= 8 && !std::is_pointer_v<T> && !std::is_reference_v<T> &&
+                     sizeof(T) + kStrideBytesMin <= kStrideBytesMax + 8;
+
+// A table whose records are values of T. From Store::CreateTableOf<T>() or OpenTableOf<T>().
+template <RecordType T>
+class RecordTableOf {
+ public:
+  explicit RecordTableOf(RecordTable table) : table_(table) {}
+  const RecordTable& untyped() const { return table_; }
+  std::string_view name() const { return table_.name(); }
+
+ private:
+  RecordTable table_;
+};
+
+}  // namespace flagstone
+
+#endif  // FLAGSTONE_RECORD_TABLE_H_

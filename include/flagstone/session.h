@@ -1,0 +1,339 @@
+// Reader, Session and Transaction: how one thread works with a store.
+//
+// Place       Store::NewReader() and NewSession() make them. A thread keeps one and uses it for
+//             everything; the store's own one-call operations borrow one for the time of the call.
+// Life        Reader and Session end before their store. A Transaction ends with Commit(), Rollback() or
+//             its destructor (which rolls back), before its session.
+// Invariants  1. A read takes no lock, makes no system call and allocates nothing; it never waits.
+//             2. A read of a settled record at home touches one cache line of shared memory.
+//             3. All changes of a transaction become visible at once, when Commit() returns at the
+//                latest; a session sees its own earlier commits.
+// Threads     One thread at a time may use a session with its transaction and guards; any number of
+//             sessions work side by side.
+// Errors      Absence is an empty guard, `false` or nullopt and never an error.
+//             CONFLICT            another transaction changed or holds the record: retry
+//             DEADLINE_EXCEEDED   lock_wait passed while another transaction held the record
+//             SNAPSHOT_TOO_OLD    the snapshot passed its limit: begin again
+//             RESOURCE_EXHAUSTED  memory limit, slots, ticks, guard slots: which, and the option to raise
+//             INVALID_ARGUMENT    record size, size class, ID of another layout
+//             FAILED_PRECONDITION ended transaction, store opened before fork()
+#ifndef FLAGSTONE_SESSION_H_
+#define FLAGSTONE_SESSION_H_
+
+#include <bit>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "flagstone/export.h"
+#include "flagstone/internal/participant.h"
+#include "flagstone/internal/pending_change.h"
+#include "flagstone/internal/slot.h"
+#include "flagstone/internal/table_view.h"
+#include "flagstone/record_guard.h"
+#include "flagstone/record_id.h"
+#include "flagstone/record_table.h"
+#include "flagstone/status.h"
+#include "flagstone/transaction_options.h"
+
+namespace flagstone {
+
+namespace internal {
+
+// The address arithmetic of one look-up. `in_range` is false for an ID that this table cannot have in its
+// own size class.
+struct SlotPlace {
+  bool in_range;
+  uint64_t extent;
+  SlotHeader* slot;
+};
+
+inline SlotPlace PlaceOf(const TableView& view, uint64_t id) {
+  const uint64_t number = id & view.slot_mask;
+  const uint64_t extent = number >> view.geometry.index_bits;
+  const uint64_t index = number & view.geometry.index_mask;
+  const bool in_range = ((id & view.prefix_mask) == view.prefix) &
+                        (index < view.geometry.slots_per_extent);
+  return {in_range, extent, view.geometry.HomeAt(extent, index)};
+}
+
+// What the inlined calls below do not do themselves.
+struct FLAGSTONE_EXPORT SessionCalls {
+  static RecordGuard Read(txn::SessionCore& core, txn::TableState& table, RecordId id);
+  static Result<bool> PrepareUpdate(txn::SessionCore& core, txn::TableState& table, RecordId id,
+                                    std::chrono::nanoseconds lock_wait, PendingChange& change);
+  static void PublishUpdate(txn::SessionCore& core, PendingChange& change);
+  static Result<char*> TransactionUpdate(txn::SessionCore& core, txn::TableState& table,
+                                         RecordId id);
+  static void RollbackAfterThrow(txn::SessionCore& core);
+};
+
+template <typename T>
+std::span<const std::byte> BytesOf(const T& value) {
+  return std::as_bytes(std::span<const T, 1>(&value, 1));
+}
+
+}  // namespace internal
+
+class FLAGSTONE_EXPORT Reader {
+ public:
+  Reader(Reader&&) noexcept;
+  Reader& operator=(Reader&&) noexcept;
+  ~Reader();
+
+  // The latest committed version of a record, where it lies. Empty: absent, or see RecordGuard::code().
+  RecordGuard Get(const RecordTable& table, RecordId id);
+  template <RecordType T>
+  TypedGuard<T> Get(const RecordTableOf<T>& table, RecordId id) {
+    return TypedGuard<T>(Get(table.untyped(), id));
+  }
+
+  // Starts fetching the record's cache line; for look-ups whose IDs are known before they are needed.
+  static void Prefetch(const RecordTable& table, RecordId id) {
+    const internal::SlotPlace place = internal::PlaceOf(table.view(), id.value());
+    if (place.in_range) __builtin_prefetch(place.slot);
+  }
+
+  // Reads `ids` in one go, so that their cache misses overlap; guards[i] answers ids[i]. Both spans have
+  // the same length, at most the free guard slots of the session: beyond them guards come back empty with
+  // code() RESOURCE_EXHAUSTED.
+  void MultiGet(const RecordTable& table, std::span<const RecordId> ids,
+                std::span<RecordGuard> guards) {
+    for (const RecordId id : ids) Prefetch(table, id);
+    for (size_t i = 0; i < ids.size(); ++i) guards[i] = Get(table, ids[i]);
+  }
+  // The same without guards to keep: calls visit(index, guard) for each ID, in order, with a guard that
+  // ends after the call. Any number of IDs.
+  template <typename Visit>
+  void MultiGet(const RecordTable& table, std::span<const RecordId> ids, Visit&& visit) {
+    constexpr size_t kAhead = 16;  // about as many lines as a core fetches at a time
+    const size_t lead = ids.size() < kAhead ? ids.size() : kAhead;
+    for (size_t i = 0; i < lead; ++i) Prefetch(table, ids[i]);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (i + kAhead < ids.size()) Prefetch(table, ids[i + kAhead]);
+      visit(i, Get(table, ids[i]));
+    }
+  }
+
+  // For the library.
+  explicit Reader(std::unique_ptr<txn::SessionCore> core);
+  txn::SessionCore& core() { return *core_; }
+
+ protected:
+  std::unique_ptr<txn::SessionCore> core_;
+  internal::Participant* participant_;
+};
+
+// How a single change treats a record that a transaction holds.
+struct ChangeOptions {
+  // How long to wait for it before DEADLINE_EXCEEDED; zero: CONFLICT at once.
+  std::chrono::nanoseconds lock_wait{0};
+};
+
+class Transaction;
+
+class FLAGSTONE_EXPORT Session : public Reader {
+ public:
+  using Reader::Reader;
+  Session(Session&&) noexcept = default;
+  Session& operator=(Session&&) noexcept = default;
+
+  // --- single changes: each is a transaction of its own, committed when the call returns OK -----------
+
+  // `record` has the table's record size.
+  Result<RecordId> Insert(const RecordTable& table, std::span<const std::byte> record);
+  // Into slots of a larger size class than the smallest that fits.
+  Result<RecordId> InsertInClass(const RecordTable& table, std::span<const std::byte> record,
+                                 uint32_t size_class);
+  // Under an ID that was issued elsewhere: same layout, a slot that is free here. For imports, replicas.
+  Status InsertWithId(const RecordTable& table, RecordId id, std::span<const std::byte> record);
+  // One transaction of many inserts. `records` holds ids.size() records, one after the other.
+  Status InsertMany(const RecordTable& table, std::span<const std::byte> records,
+                    std::span<RecordId> ids);
+
+  // Changes a record: updater(std::span<std::byte> payload) edits a private copy of the latest version.
+  // False: absent. An exception of the updater passes through and leaves the record as it was.
+  template <std::invocable<std::span<std::byte>> Updater>
+  Result<bool> Update(const RecordTable& table, RecordId id, Updater&& updater,
+                      const ChangeOptions& options = {}) {
+    internal::PendingChange change;
+    Result<bool> found = internal::SessionCalls::PrepareUpdate(*core_, table.state(), id,
+                                                               options.lock_wait, change);
+    if (!found.ok() || !*found) return found;
+    updater(std::span(reinterpret_cast<std::byte*>(internal::PayloadOf(change.version)),
+                      table.record_bytes()));
+    internal::SessionCalls::PublishUpdate(*core_, change);
+    return true;
+  }
+  // Replaces the whole record.
+  Result<bool> UpdateTo(const RecordTable& table, RecordId id, std::span<const std::byte> record,
+                        const ChangeOptions& options = {});
+  Result<bool> Delete(const RecordTable& table, RecordId id, const ChangeOptions& options = {});
+  // Brings a deleted record back, until reclamation has taken it. False: not deleted, or too late.
+  Result<bool> Undelete(const RecordTable& table, RecordId id, const ChangeOptions& options = {});
+
+  // --- the same for typed tables ------------------------------------------------------------------------
+
+  template <RecordType T>
+  Result<RecordId> Insert(const RecordTableOf<T>& table, const T& record) {
+    return Insert(table.untyped(), internal::BytesOf(record));
+  }
+  template <RecordType T>
+  Status InsertWithId(const RecordTableOf<T>& table, RecordId id, const T& record) {
+    return InsertWithId(table.untyped(), id, internal::BytesOf(record));
+  }
+  template <RecordType T>
+  Status InsertMany(const RecordTableOf<T>& table, std::span<const T> records,
+                    std::span<RecordId> ids) {
+    return InsertMany(table.untyped(), std::as_bytes(records), ids);
+  }
+  // updater(T& record).
+  template <RecordType T, std::invocable<T&> Updater>
+  Result<bool> Update(const RecordTableOf<T>& table, RecordId id, Updater&& updater,
+                      const ChangeOptions& options = {}) {
+    return Update(
+        table.untyped(), id,
+        [&](std::span<std::byte> payload) { updater(*reinterpret_cast<T*>(payload.data())); },
+        options);
+  }
+  template <RecordType T>
+  Result<bool> UpdateTo(const RecordTableOf<T>& table, RecordId id, const T& record,
+                        const ChangeOptions& options = {}) {
+    return UpdateTo(table.untyped(), id, internal::BytesOf(record), options);
+  }
+  template <RecordType T>
+  Result<bool> Delete(const RecordTableOf<T>& table, RecordId id,
+                      const ChangeOptions& options = {}) {
+    return Delete(table.untyped(), id, options);
+  }
+  template <RecordType T>
+  Result<bool> Undelete(const RecordTableOf<T>& table, RecordId id,
+                        const ChangeOptions& options = {}) {
+    return Undelete(table.untyped(), id, options);
+  }
+
+  // --- transactions ------------------------------------------------------------------------------------
+
+  // One at a time for each session: FAILED_PRECONDITION while another one runs.
+  Result<Transaction> Begin(const TransactionOptions& options = {});
+};
+
+// Reads and writes that happen together or not at all.
+//
+// A write that fails with CONFLICT, DEADLINE_EXCEEDED, SNAPSHOT_TOO_OLD or RESOURCE_EXHAUSTED has rolled
+// the transaction back (under read committed, CONFLICT and DEADLINE_EXCEEDED have not: the write alone
+// may be tried again); every later call answers with the same status. INVALID_ARGUMENT and absence leave
+// it as it was.
+class FLAGSTONE_EXPORT Transaction {
+ public:
+  Transaction(Transaction&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  Transaction& operator=(Transaction&&) = delete;
+  ~Transaction();
+
+  // The record as this transaction sees it: its own writes, then its snapshot (or, under read committed,
+  // the latest committed state). An empty guard: absent.
+  Result<RecordGuard> Get(const RecordTable& table, RecordId id);
+  template <RecordType T>
+  Result<TypedGuard<T>> Get(const RecordTableOf<T>& table, RecordId id) {
+    Result<RecordGuard> guard = Get(table.untyped(), id);
+    if (!guard.ok()) return std::move(guard).status();
+    return TypedGuard<T>(*std::move(guard));
+  }
+
+  Result<RecordId> Insert(const RecordTable& table, std::span<const std::byte> record);
+  Result<RecordId> InsertInClass(const RecordTable& table, std::span<const std::byte> record,
+                                 uint32_t size_class);
+  Status InsertWithId(const RecordTable& table, RecordId id, std::span<const std::byte> record);
+  // As Session::Update(); an exception of the updater rolls the transaction back and passes through.
+  template <std::invocable<std::span<std::byte>> Updater>
+  Result<bool> Update(const RecordTable& table, RecordId id, Updater&& updater) {
+    Result<char*> payload =
+        internal::SessionCalls::TransactionUpdate(*core_, table.state(), id);
+    if (!payload.ok()) return std::move(payload).status();
+    if (*payload == nullptr) return false;
+    RollbackUnlessDone rollback{core_};
+    updater(std::span(reinterpret_cast<std::byte*>(*payload), table.record_bytes()));
+    rollback.core = nullptr;
+    return true;
+  }
+  Result<bool> UpdateTo(const RecordTable& table, RecordId id, std::span<const std::byte> record);
+  Result<bool> Delete(const RecordTable& table, RecordId id);
+  Result<bool> Undelete(const RecordTable& table, RecordId id);
+
+  template <RecordType T>
+  Result<RecordId> Insert(const RecordTableOf<T>& table, const T& record) {
+    return Insert(table.untyped(), internal::BytesOf(record));
+  }
+  template <RecordType T, std::invocable<T&> Updater>
+  Result<bool> Update(const RecordTableOf<T>& table, RecordId id, Updater&& updater) {
+    return Update(table.untyped(), id, [&](std::span<std::byte> payload) {
+      updater(*reinterpret_cast<T*>(payload.data()));
+    });
+  }
+  template <RecordType T>
+  Result<bool> UpdateTo(const RecordTableOf<T>& table, RecordId id, const T& record) {
+    return UpdateTo(table.untyped(), id, internal::BytesOf(record));
+  }
+  template <RecordType T>
+  Result<bool> Delete(const RecordTableOf<T>& table, RecordId id) {
+    return Delete(table.untyped(), id);
+  }
+  template <RecordType T>
+  Result<bool> Undelete(const RecordTableOf<T>& table, RecordId id) {
+    return Undelete(table.untyped(), id);
+  }
+
+  // Before the first read or write; FAILED_PRECONDITION after it.
+  Status SetIsolationLevel(IsolationLevel level);
+  IsolationLevel isolation_level() const;
+  // The commit timestamp whose state it reads.
+  uint64_t snapshot_timestamp() const;
+
+  // Makes all writes visible. Returns the commit timestamp, 0 when there were none.
+  Result<uint64_t> Commit();
+  // Ends the transaction without a trace. Any number of times.
+  void Rollback();
+  bool running() const;
+
+  // For the library.
+  explicit Transaction(txn::SessionCore* core) : core_(core) {}
+
+ private:
+  struct RollbackUnlessDone {
+    txn::SessionCore* core;
+    ~RollbackUnlessDone() {
+      if (core != nullptr) internal::SessionCalls::RollbackAfterThrow(*core);
+    }
+  };
+
+  txn::SessionCore* core_;
+};
+
+// --- the hot path ---------------------------------------------------------------------------------------
+
+inline RecordGuard Reader::Get(const RecordTable& table, RecordId id) {
+  const internal::TableView& view = table.view();
+  internal::Participant& participant = *participant_;
+  const internal::SlotPlace place = internal::PlaceOf(view, id.value());
+  if (place.in_range && participant.free_guards != 0) [[likely]] {
+    const int index = std::countr_zero(participant.free_guards);
+    // Announced before the first load: whoever would overwrite the slot waits from here on.
+    participant.Guard(index, reinterpret_cast<uint64_t>(place.slot));
+    if (view.extent_owner[place.extent].load(std::memory_order_acquire) == view.number &&
+        internal::ReadableAtHome(*place.slot, id.value())) [[likely]] {
+      participant.free_guards &= participant.free_guards - 1;
+      return RecordGuard(place.slot, &participant.guards[index], view.payload_bytes);
+    }
+    participant.ReleaseGuard(index);
+  }
+  return internal::SessionCalls::Read(*core_, table.state(), id);
+}
+
+}  // namespace flagstone
+
+#endif  // FLAGSTONE_SESSION_H_

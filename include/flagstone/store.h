@@ -1,0 +1,163 @@
+// Store: tables of fixed-size records in memory, read by ID in about one cache miss.
+//
+//   Store store = *Store::OpenInMemory({});
+//   auto accounts = *store.CreateTableOf<Account>("accounts");
+//   Session session = *store.NewSession();
+//   RecordId id = *session.Insert(accounts, Account{...});
+//   if (auto account = session.Get(accounts, id)) use(account->balance);
+//
+// Life        Open..., any number of tables and sessions, Close() or the destructor. Guards, transactions
+//             and sessions end before the store.
+// Threads     Every call: any thread.
+// After fork  The parent goes on; in the child every call answers FAILED_PRECONDITION.
+// See         docs/api.md, docs/architecture.md
+#ifndef FLAGSTONE_STORE_H_
+#define FLAGSTONE_STORE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "flagstone/export.h"
+#include "flagstone/record_id.h"
+#include "flagstone/record_table.h"
+#include "flagstone/session.h"
+#include "flagstone/statistics.h"
+#include "flagstone/status.h"
+#include "flagstone/store_options.h"
+
+namespace flagstone {
+
+namespace store {
+class StoreCore;
+}  // namespace store
+
+struct TableOptions {
+  // Of every record of the table: 1 to 7144 (kStrideBytesMax less the slot header).
+  uint32_t record_bytes = 0;
+  // The class records go to; empty: the smallest that fits.
+  std::optional<uint32_t> size_class;
+};
+
+// What one call of Maintain() may take on.
+struct MaintenanceBudget {
+  uint64_t records_max = 4096;  // changed records to visit: about 50 ns each
+};
+
+class FLAGSTONE_EXPORT Store {
+ public:
+  // A store for the lifetime of the process: a cache, a session table, a working set. INVALID_ARGUMENT
+  // for options out of range; RESOURCE_EXHAUSTED when addresses or memory are not to be had.
+  static Result<Store> OpenInMemory(const StoreOptions& options);
+
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) noexcept;
+  // Close(), as far as it can: what guards or sessions still use stays mapped for ever.
+  ~Store();
+
+  // Ends the store. FAILED_PRECONDITION, with nothing changed, when sessions are open (debug builds stop
+  // with the number of guards they hold).
+  Status Close();
+
+  // --- tables -------------------------------------------------------------------------------------------
+
+  // Names: 1 to 128 bytes of UTF-8 without control characters, unique in the store. INVALID_ARGUMENT.
+  Result<RecordTable> CreateTable(std::string_view name, const TableOptions& options);
+  // nullopt when there is no such table.
+  std::optional<RecordTable> FindTable(std::string_view name) const;
+  template <RecordType T>
+  Result<RecordTableOf<T>> CreateTableOf(std::string_view name) {
+    Result<RecordTable> table = CreateTable(name, {sizeof(T), std::nullopt});
+    if (!table.ok()) return std::move(table).status();
+    return RecordTableOf<T>(*table);
+  }
+  // FAILED_PRECONDITION when there is no such table, or its records have another size than T.
+  template <RecordType T>
+  Result<RecordTableOf<T>> OpenTableOf(std::string_view name) const {
+    Result<RecordTable> table = OpenTable(name, sizeof(T));
+    if (!table.ok()) return std::move(table).status();
+    return RecordTableOf<T>(*table);
+  }
+  Result<RecordTable> OpenTable(std::string_view name, uint32_t record_bytes) const;
+
+  // --- sessions -----------------------------------------------------------------------------------------
+
+  // RESOURCE_EXHAUSTED when sessions_max are open.
+  Result<Reader> NewReader();
+  Result<Session> NewSession();
+
+  // --- one-call reads -------------------------------------------------------------------------------------
+
+  // Calls visit(std::span<const std::byte>) on the latest committed version; false: absent. Borrows a
+  // session for the time of the call: for threads that keep none. The bytes are valid during the call.
+  template <typename Visit>
+  Result<bool> Read(const RecordTable& table, RecordId id, Visit&& visit) {
+    BorrowedReader borrowed(*this);
+    if (borrowed.reader == nullptr) return borrowed.NoReader();
+    RecordGuard guard = borrowed.reader->Get(table, id);
+    if (!guard) {
+      if (guard.code() != StatusCode::kOk) return guard.status();
+      return false;
+    }
+    visit(guard.bytes());
+    return true;
+  }
+  template <RecordType T>
+  Result<std::optional<T>> GetCopy(const RecordTableOf<T>& table, RecordId id) {
+    std::optional<T> copy;
+    Result<bool> found = Read(table.untyped(), id, [&](std::span<const std::byte> bytes) {
+      copy.emplace(*reinterpret_cast<const T*>(bytes.data()));
+    });
+    if (!found.ok()) return std::move(found).status();
+    return copy;
+  }
+
+  // --- IDs ------------------------------------------------------------------------------------------------
+
+  const IdLayout& id_layout() const;
+  // Extracts the size class of any well-formed ID; INVALID_ARGUMENT for others.
+  Result<uint32_t> SizeClassOf(RecordId id) const;
+  // Why a read of `id` in `table` comes back empty; nullopt when the record is there.
+  std::optional<AbsenceReason> Explain(const RecordTable& table, RecordId id);
+
+  // --- maintenance and statistics -----------------------------------------------------------------------
+
+  // One bounded piece of background work: brings changed records home, frees versions, reclaims deleted
+  // records, moves the clock. True when there may be more. For MaintenanceMode::kCallerDriven; harmless
+  // beside the store's own threads.
+  bool Maintain(const MaintenanceBudget& budget = {});
+  // Brings everything home that can be, and gives empty extents back to the system. Returns the bytes.
+  // Runs beside everything else; records never move.
+  Result<uint64_t> CompactStorage();
+  StoreStatistics Statistics() const;
+  // The same with the page report counted in /proc/self/smaps: milliseconds per GiB.
+  Result<PageReport> VerifyPages() const;
+
+  // For the library.
+  explicit Store(std::unique_ptr<store::StoreCore> core);
+  store::StoreCore& core() { return *core_; }
+
+ private:
+  // A reader of the pool, for the time of one call.
+  struct FLAGSTONE_EXPORT BorrowedReader {
+    explicit BorrowedReader(Store& store);
+    ~BorrowedReader();
+    BorrowedReader(const BorrowedReader&) = delete;
+    BorrowedReader& operator=(const BorrowedReader&) = delete;
+    Status NoReader() const { return status; }
+
+    store::StoreCore& core;
+    Reader* reader = nullptr;
+    std::atomic<Reader*>* seat = nullptr;  // where it goes back to
+    Status status;
+  };
+
+  std::unique_ptr<store::StoreCore> core_;
+};
+
+}  // namespace flagstone
+
+#endif  // FLAGSTONE_STORE_H_

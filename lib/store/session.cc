@@ -1,0 +1,171 @@
+// The public Reader, Session and Transaction: thin calls of the session core.
+#include "flagstone/session.h"
+
+#include <cstring>
+
+#include "lib/base/check.h"
+#include "lib/txn/session_core.h"
+
+namespace flagstone {
+namespace {
+
+Status TransactionEnded() {
+  return Status::Error(StatusCode::kFailedPrecondition,
+                       "this transaction was moved from; use the one it was moved to");
+}
+
+}  // namespace
+
+std::string_view RecordTable::name() const { return state_->name; }
+
+// --- Reader -----------------------------------------------------------------------------------------
+
+Reader::Reader(std::unique_ptr<txn::SessionCore> core)
+    : core_(std::move(core)), participant_(&core_->participant()) {}
+Reader::Reader(Reader&&) noexcept = default;
+Reader& Reader::operator=(Reader&&) noexcept = default;
+Reader::~Reader() = default;
+
+namespace internal {
+
+RecordGuard SessionCalls::Read(txn::SessionCore& core, txn::TableState& table, RecordId id) {
+  return core.Read(table, id);
+}
+Result<bool> SessionCalls::PrepareUpdate(txn::SessionCore& core, txn::TableState& table,
+                                         RecordId id, std::chrono::nanoseconds lock_wait,
+                                         PendingChange& change) {
+  return core.PrepareUpdate(table, id, lock_wait, change);
+}
+void SessionCalls::PublishUpdate(txn::SessionCore& core, PendingChange& change) {
+  core.PublishUpdate(change);
+}
+Result<char*> SessionCalls::TransactionUpdate(txn::SessionCore& core, txn::TableState& table,
+                                              RecordId id) {
+  return core.TransactionUpdate(table, id);
+}
+void SessionCalls::RollbackAfterThrow(txn::SessionCore& core) {
+  core.Rollback(Status::Error(StatusCode::kFailedPrecondition,
+                              "an updater threw: the transaction was rolled back; begin another"));
+}
+
+}  // namespace internal
+
+// --- Session ----------------------------------------------------------------------------------------
+
+Result<RecordId> Session::Insert(const RecordTable& table, std::span<const std::byte> record) {
+  return core_->Insert(table.state(), record, std::nullopt);
+}
+
+Result<RecordId> Session::InsertInClass(const RecordTable& table,
+                                        std::span<const std::byte> record, uint32_t size_class) {
+  return core_->Insert(table.state(), record, size_class);
+}
+
+Status Session::InsertWithId(const RecordTable& table, RecordId id,
+                             std::span<const std::byte> record) {
+  return core_->InsertWithId(table.state(), id, record);
+}
+
+Status Session::InsertMany(const RecordTable& table, std::span<const std::byte> records,
+                           std::span<RecordId> ids) {
+  const size_t record_bytes = table.record_bytes();
+  if (records.size() != ids.size() * record_bytes) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "table '" + std::string(table.name()) + "': " +
+                             std::to_string(ids.size()) + " records of " +
+                             std::to_string(record_bytes) + " bytes are not " +
+                             std::to_string(records.size()) + " bytes");
+  }
+  return core_->InsertMany(table.state(), records, ids);
+}
+
+Result<bool> Session::UpdateTo(const RecordTable& table, RecordId id,
+                               std::span<const std::byte> record, const ChangeOptions& options) {
+  return core_->UpdateTo(table.state(), id, record, options.lock_wait);
+}
+
+Result<bool> Session::Delete(const RecordTable& table, RecordId id, const ChangeOptions& options) {
+  return core_->Delete(table.state(), id, options.lock_wait);
+}
+
+Result<bool> Session::Undelete(const RecordTable& table, RecordId id,
+                               const ChangeOptions& options) {
+  return core_->Undelete(table.state(), id, options.lock_wait);
+}
+
+Result<Transaction> Session::Begin(const TransactionOptions& options) {
+  FLAGSTONE_RETURN_IF_ERROR(core_->Begin(options));
+  return Transaction(core_.get());
+}
+
+// --- Transaction ------------------------------------------------------------------------------------
+
+Transaction::~Transaction() { Rollback(); }
+
+Result<RecordGuard> Transaction::Get(const RecordTable& table, RecordId id) {
+  if (core_ == nullptr) return TransactionEnded();
+  return core_->TransactionRead(table.state(), id);
+}
+
+Result<RecordId> Transaction::Insert(const RecordTable& table, std::span<const std::byte> record) {
+  if (core_ == nullptr) return TransactionEnded();
+  return core_->TransactionInsert(table.state(), record, std::nullopt);
+}
+
+Result<RecordId> Transaction::InsertInClass(const RecordTable& table,
+                                            std::span<const std::byte> record,
+                                            uint32_t size_class) {
+  if (core_ == nullptr) return TransactionEnded();
+  return core_->TransactionInsert(table.state(), record, size_class);
+}
+
+Status Transaction::InsertWithId(const RecordTable& table, RecordId id,
+                                 std::span<const std::byte> record) {
+  if (core_ == nullptr) return TransactionEnded();
+  return core_->TransactionInsertWithId(table.state(), id, record);
+}
+
+Result<bool> Transaction::UpdateTo(const RecordTable& table, RecordId id,
+                                   std::span<const std::byte> record) {
+  if (core_ == nullptr) return TransactionEnded();
+  if (record.size() != table.record_bytes()) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "table '" + std::string(table.name()) + "': a record has " +
+                             std::to_string(table.record_bytes()) + " bytes, not " +
+                             std::to_string(record.size()));
+  }
+  return Update(table, id, [&](std::span<std::byte> payload) {
+    std::memcpy(payload.data(), record.data(), record.size());
+  });
+}
+
+Result<bool> Transaction::Delete(const RecordTable& table, RecordId id) {
+  if (core_ == nullptr) return TransactionEnded();
+  return core_->TransactionDelete(table.state(), id);
+}
+
+Result<bool> Transaction::Undelete(const RecordTable& table, RecordId id) {
+  if (core_ == nullptr) return TransactionEnded();
+  return core_->TransactionUndelete(table.state(), id);
+}
+
+Status Transaction::SetIsolationLevel(IsolationLevel level) {
+  if (core_ == nullptr || !core_->in_transaction()) return TransactionEnded();
+  return core_->SetIsolation(level);
+}
+
+IsolationLevel Transaction::isolation_level() const { return core_->isolation(); }
+uint64_t Transaction::snapshot_timestamp() const { return core_->snapshot(); }
+
+Result<uint64_t> Transaction::Commit() {
+  if (core_ == nullptr) return TransactionEnded();
+  return core_->Commit();
+}
+
+void Transaction::Rollback() {
+  if (core_ != nullptr && core_->in_transaction()) core_->Rollback(Status::Ok());
+}
+
+bool Transaction::running() const { return core_ != nullptr && core_->in_transaction(); }
+
+}  // namespace flagstone

@@ -1,0 +1,93 @@
+// StoreCore: the composition root. Builds the modules from the options and wires them; knows none of
+// their insides.
+//
+// Life        Create() in order: account, clock and ticks, engine, tidier, executor. Close() in reverse.
+// Threads     As Store.
+#ifndef FLAGSTONE_LIB_STORE_STORE_CORE_H_
+#define FLAGSTONE_LIB_STORE_STORE_CORE_H_
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "flagstone/store.h"
+#include "lib/base/memory_account.h"
+#include "lib/base/mutex.h"
+#include "lib/id/tick_lease.h"
+#include "lib/id/tick_source.h"
+#include "lib/store/executor.h"
+#include "lib/txn/engine.h"
+#include "lib/txn/session_core.h"
+#include "lib/txn/tidier.h"
+
+namespace flagstone::store {
+
+class StoreCore {
+ public:
+  static Result<std::unique_ptr<StoreCore>> Create(const StoreOptions& options);
+  ~StoreCore();
+  StoreCore(const StoreCore&) = delete;
+  StoreCore& operator=(const StoreCore&) = delete;
+
+  Status Close();
+  bool MayBeDestroyed();
+
+  Result<RecordTable> CreateTable(std::string_view name, const TableOptions& options);
+  std::optional<RecordTable> FindTable(std::string_view name) const;
+  Result<std::unique_ptr<txn::SessionCore>> NewSession();
+
+  // Seats of readers that one-call reads borrow: by processor, so that two threads rarely meet.
+  static constexpr size_t kSeatCount = 64;
+  struct alignas(64) Seat {
+    std::atomic<Reader*> reader{nullptr};
+  };
+  Seat& seat_of_this_processor();
+  Result<Reader*> NewPooledReader();
+  void DeletePooledReader(Reader* reader) { delete reader; }
+
+  bool Maintain(uint64_t records_max);
+  Result<uint64_t> CompactStorage();
+  std::optional<AbsenceReason> Explain(const RecordTable& table, RecordId id);
+  StoreStatistics Statistics() const;
+  Result<PageReport> VerifyPages() const;
+  txn::Engine& engine() { return *engine_; }
+  const StoreOptions& options() const { return options_; }
+
+ private:
+  StoreCore(const StoreOptions& options, Clock& clock);
+  Result<std::unique_ptr<page::ExtentRange>> ReserveRange(const std::string& name,
+                                                          uint64_t extents_max,
+                                                          MemoryComponent component);
+  Status Open();
+  bool TidyTask(uint64_t records_max);
+  bool TickTask();
+  PageReport SumPages(bool verify) const;
+  void Log(LogLevel level, const std::string& message) const;
+
+  // set at open
+  const StoreOptions options_;
+  Clock& clock_;
+  base::MemoryAccount account_;
+  id::VolatileLeaseStorage leases_;
+  std::unique_ptr<id::TickSource> ticks_;
+  std::unique_ptr<txn::Engine> engine_;
+  std::unique_ptr<txn::Tidier> tidier_;
+  std::unique_ptr<Executor> executor_;
+
+  std::array<Seat, kSeatCount> seats_;
+  std::atomic<uint64_t> snapshots_cut_reported_{0};
+
+  mutable base::Mutex mutex_;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::flat_hash_map<std::string, txn::TableState*> tables_ ABSL_GUARDED_BY(mutex_);
+  std::vector<page::ExtentRange*> ranges_ ABSL_GUARDED_BY(mutex_);  // owned by the engine's classes
+};
+
+}  // namespace flagstone::store
+
+#endif  // FLAGSTONE_LIB_STORE_STORE_CORE_H_

@@ -1,0 +1,19 @@
+#include "flagstone/record_guard.h"
+
+namespace flagstone {
+
+Status RecordGuard::status() const {
+  switch (code_) {
+    case StatusCode::kOk: return Status::Ok();
+    case StatusCode::kResourceExhausted:
+      return Status::Error(code_,
+                           "every guard slot of this session is in use; release guards, or raise "
+                           "StoreOptions::guards_per_session (at most 64)");
+    default:
+      return Status::Error(code_,
+                           "this session was opened before fork(): a child process cannot use its "
+                           "parent's store; open one of its own");
+  }
+}
+
+}  // namespace flagstone

@@ -1,0 +1,515 @@
+#include "lib/txn/tidier.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "lib/base/check.h"
+#include "lib/txn/record_lock.h"
+
+namespace flagstone::txn {
+namespace {
+
+using internal::BeginOf;
+using internal::kDeferred;
+using internal::kLive;
+using internal::kQueued;
+using internal::kStateMask;
+using internal::kTombstone;
+using internal::LinkWord;
+using internal::OlderOf;
+using internal::SlotHeader;
+using internal::StdAtomics;
+using internal::Timestamp;
+using internal::VersionLink;
+using internal::VersionWord;
+
+// What a session that must help takes on at once: long enough to pay for the barrier, short enough not to
+// show in its tail latency (about 100 us).
+constexpr uint64_t kHelpRecordsMax = 4096;
+
+// Home slots are fetched this many visits ahead.
+constexpr size_t kPrefetchDistance = 8;
+
+// History is marked at most this often; the retention window is as exact.
+constexpr int64_t kHistoryMarkIntervalNs = 10'000'000;
+
+// Set in a list entry that came from the deferred ones: the record's mark goes with it. An ID's top bit
+// is 0.
+constexpr uint64_t kFromDeferred = uint64_t{1} << 63;
+
+}  // namespace
+
+void Tidier::Attach(SessionCore& session) {
+  base::MutexLock lock(&mutex_);
+  sessions_.push_back(&session);
+}
+
+void Tidier::Detach(SessionCore& session) {
+  base::MutexLock lock(&mutex_);
+  session.changed().Drain(ChangedRing::kCapacity, [this](uint64_t id) { again_.push_back(id); });
+  std::erase(sessions_, &session);
+  ended_sessions_ += session.counters();
+}
+
+SessionCounts Tidier::SessionTotals() const {
+  base::MutexLock lock(&mutex_);
+  SessionCounts totals = ended_sessions_;
+  for (const SessionCore* session : sessions_) totals += session->counters();
+  return totals;
+}
+
+void Tidier::set_options(const TidierOptions& options) {
+  base::MutexLock lock(&mutex_);
+  options_ = options;
+}
+
+bool Tidier::RunCycle(uint64_t records_max) {
+  if (!mutex_.TryLock()) return false;
+  const uint64_t done = RunLocked(records_max);
+  mutex_.Unlock();
+  return done > 0;
+}
+
+void Tidier::Help() {
+  base::MutexLock lock(&mutex_);
+  ++counters_.helped_cycles;
+  RunLocked(kHelpRecordsMax);
+}
+
+uint64_t Tidier::ReclaimNow() {
+  base::MutexLock lock(&mutex_);
+  const uint64_t before = counters_.versions_freed + counters_.records_reclaimed;
+  // What the first cycle unlinks, the second frees; what is queued behind it takes more.
+  for (int idle = 0; idle < 2;) {
+    const uint64_t freed = counters_.versions_freed + counters_.records_reclaimed;
+    RunLocked(kHelpRecordsMax);
+    idle = counters_.versions_freed + counters_.records_reclaimed == freed ? idle + 1 : 0;
+  }
+  return counters_.versions_freed + counters_.records_reclaimed - before;
+}
+
+void Tidier::Retire(ClassState& class_state, VersionLink link) {
+  base::MutexLock lock(&mutex_);
+  RetireLater(class_state.space->size_class(), link);
+}
+
+void Tidier::RetireHome(TablePart& part, uint32_t slot, uint32_t last_tick) {
+  base::MutexLock lock(&mutex_);
+  retiring_homes_.push_back({&part, slot, last_tick});
+}
+
+TidierCounters Tidier::counters() const {
+  base::MutexLock lock(&mutex_);
+  TidierCounters counters = counters_;
+  counters.deferred_records = deferred_.size();
+  counters.waiting_records = batch_.size() + again_.size();
+  for (SessionCore* session : sessions_) {
+    counters.waiting_records += session->changed().waiting_count();
+  }
+  counters.oldest_snapshot = needed_.oldest();
+  return counters;
+}
+
+// --- the cycle --------------------------------------------------------------------------------------
+
+uint64_t Tidier::RunLocked(uint64_t records_max) {
+  // 1. From now on no snapshot begins below the horizon, nor below the retained history.
+  RaiseFloors();
+  // 2. What was changed; all of it was published before the barrier.
+  GatherChanged(records_max);
+  CutOldSnapshots();
+  if (NothingToDo()) return 0;
+  ++counters_.cycles;
+  // 3. The barrier. Whoever is pinned across it may still see what was there before.
+  const auto participants = engine_.registry().in_use();
+  grace_.Start(participants, engine_.registry().barrier_kind());
+  for (uint32_t spin = 0; !grace_.Passed(); ++spin) {
+    if (spin == 1024) {
+      ++counters_.cycles_blocked;
+      again_.insert(again_.end(), batch_.begin(), batch_.end());
+      batch_.clear();
+      return 1;
+    }
+    StdAtomics::Pause(spin % 64);
+  }
+  // 4. What readers hold beyond their calls.
+  guarded_.Collect(participants);
+  needed_.Collect(participants, std::min(settled_, retained_from_));
+  // 5. Free what was unlinked before the barrier, 6. visit what was changed before it.
+  const uint64_t freed = FreeRetired();
+  const uint64_t visited = batch_.size();
+  VisitAll();
+  return freed + visited;
+}
+
+void Tidier::RaiseFloors() {
+  settled_ = engine_.commits().horizon();
+  retained_from_ = settled_;
+  if (options_.history_ns > 0) {
+    const int64_t now = engine_.clock().MonotonicNanos();
+    if (history_.empty() || now - history_.back().at_ns >= kHistoryMarkIntervalNs) {
+      history_.push_back({now, settled_});
+    }
+    // The oldest mark that is still within the window is what the window starts at; one older mark is
+    // kept, so that the window is never shorter than asked for.
+    while (history_.size() > 1 && history_[1].at_ns <= now - options_.history_ns) {
+      history_.pop_front();
+    }
+    retained_from_ = history_.front().horizon;
+  }
+  engine_.snapshot_floor().store(settled_, std::memory_order_release);
+  engine_.history_floor().store(retained_from_, std::memory_order_release);
+}
+
+void Tidier::GatherChanged(uint64_t records_max) {
+  batch_.clear();
+  copied_in_cycle_.clear();
+  std::swap(batch_, again_);
+  const Timestamp oldest = std::min(needed_.oldest(), retained_from_);
+  while (!deferred_.empty() && deferred_.front().until <= oldest && batch_.size() < records_max) {
+    batch_.push_back(deferred_.front().id | kFromDeferred);
+    deferred_.pop_front();
+  }
+  // Sessions in turn, so that a busy one cannot starve the others.
+  for (size_t i = 0; i < sessions_.size() && batch_.size() < records_max; ++i) {
+    next_session_ = (next_session_ + 1) % sessions_.size();
+    sessions_[next_session_]->changed().Drain(records_max - batch_.size(), [this](uint64_t id) {
+      batch_.push_back(id);
+    });
+  }
+}
+
+bool Tidier::NothingToDo() const {
+  return batch_.empty() && retiring_versions_.empty() && retiring_homes_.empty() &&
+         deferred_.empty();
+}
+
+void Tidier::CutOldSnapshots() {
+  uint64_t version_bytes = 0;
+  if (options_.version_bytes_max > 0) {
+    for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
+      const ClassState* state = engine_.class_state(size_class);
+      if (state == nullptr) continue;
+      version_bytes += state->versions.used_count() * SizeClassStrideBytes(size_class);
+    }
+  }
+  const bool too_many_bytes =
+      options_.version_bytes_max > 0 && version_bytes > options_.version_bytes_max;
+  if (!too_many_bytes && options_.snapshot_age_ns_max == 0) return;
+
+  const int64_t now = engine_.clock().MonotonicNanos();
+  std::vector<SeenSnapshot> seen;
+  internal::Participant* oldest = nullptr;
+  Timestamp oldest_at = 0;
+  for (internal::Participant* participant : engine_.registry().in_use()) {
+    const uint64_t word = participant->snapshot.load(std::memory_order_acquire);
+    if (word == 0 || word == participant->snapshot_cut.load(std::memory_order_relaxed)) continue;
+    int64_t since = now;
+    for (const SeenSnapshot& before : seen_snapshots_) {
+      if (before.participant == participant && before.word == word) since = before.since_ns;
+    }
+    seen.push_back({participant, word, since});
+    if (options_.snapshot_age_ns_max > 0 && now - since > options_.snapshot_age_ns_max) {
+      participant->snapshot_cut.store(word, std::memory_order_release);
+      ++counters_.snapshots_cut;
+    } else if (oldest == nullptr || internal::TimestampOf(word) < oldest_at) {
+      oldest = participant;
+      oldest_at = internal::TimestampOf(word);
+    }
+  }
+  // A snapshot that began after the last cycle holds nothing back yet.
+  if (too_many_bytes && oldest != nullptr && oldest_at < settled_) {
+    oldest->snapshot_cut.store(oldest->snapshot.load(std::memory_order_relaxed),
+                               std::memory_order_release);
+    ++counters_.snapshots_cut;
+  }
+  seen_snapshots_ = std::move(seen);
+}
+
+uint64_t Tidier::FreeRetired() {
+  uint64_t freed = 0;
+  std::erase_if(retiring_versions_, [&](const RetiredVersion& retired) {
+    const internal::SlotGeometry& geometry =
+        engine_.class_state(retired.size_class)->space->geometry();
+    if (guarded_.Holds(reinterpret_cast<uint64_t>(geometry.At(retired.link)))) return false;
+    freed_versions_[retired.size_class].push_back(retired.link);
+    return true;
+  });
+  for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
+    std::vector<VersionLink>& links = freed_versions_[size_class];
+    if (links.empty()) continue;
+    engine_.class_state(size_class)->versions.Give(links);
+    freed += links.size();
+    links.clear();
+  }
+  counters_.versions_freed += freed;
+
+  TablePart* part = nullptr;
+  const auto flush = [&] {
+    if (!freed_homes_.empty()) part->slots.Give(freed_homes_);
+    counters_.records_reclaimed += freed_homes_.size();
+    freed += freed_homes_.size();
+    freed_homes_.clear();
+  };
+  std::erase_if(retiring_homes_, [&](const RetiredHome& retired) {
+    const internal::SlotGeometry& geometry = retired.part->view.geometry;
+    const SlotHeader* home = geometry.HomeAt(retired.slot >> geometry.index_bits,
+                                             retired.slot & geometry.index_mask);
+    if (guarded_.Holds(reinterpret_cast<uint64_t>(home))) return false;
+    if (retired.part != part) flush();
+    part = retired.part;
+    freed_homes_.push_back({retired.slot, retired.last_tick});
+    return true;
+  });
+  flush();
+  return freed;
+}
+
+void Tidier::VisitAll() {
+  TablePart* part = nullptr;
+  TablePart* ahead = nullptr;
+  const auto part_of = [this](TablePart* last, uint64_t id) {
+    if (last != nullptr && (id & last->view.prefix_mask) == last->view.prefix) {
+      const uint64_t slot = id & last->view.slot_mask;
+      if (last->view.extent_owner[slot >> last->view.geometry.index_bits].load(
+              std::memory_order_relaxed) == last->view.number) {
+        return last;
+      }
+    }
+    return engine_.PartOfId(RecordId(id));
+  };
+  const auto prefetch = [&](size_t i) {
+    if (i >= batch_.size()) return;
+    ahead = part_of(ahead, batch_[i] & ~kFromDeferred);
+    if (ahead == nullptr) return;
+    const uint64_t slot = batch_[i] & ahead->view.slot_mask;
+    const internal::SlotGeometry& geometry = ahead->view.geometry;
+    __builtin_prefetch(
+        geometry.HomeAt(slot >> geometry.index_bits, slot & geometry.index_mask), 1);
+  };
+  for (size_t i = 0; i < kPrefetchDistance; ++i) prefetch(i);
+  for (size_t i = 0; i < batch_.size(); ++i) {
+    prefetch(i + kPrefetchDistance);
+    part = part_of(part, batch_[i] & ~kFromDeferred);
+    if (part == nullptr) continue;  // its slab was returned
+    ++counters_.visits;
+    VisitRecord(batch_[i], *part);
+  }
+  batch_.clear();
+}
+
+void Tidier::VisitRecord(uint64_t entry, TablePart& part) {
+  const uint64_t id = entry & ~kFromDeferred;
+  const uint64_t slot = id & part.view.slot_mask;
+  const internal::SlotGeometry& geometry = part.view.geometry;
+  SlotHeader& home = *geometry.HomeAt(slot >> geometry.index_bits, slot & geometry.index_mask);
+  if (home.id.load(std::memory_order_acquire) != id) return;  // reclaimed meanwhile
+  const std::optional<uint64_t> before = TryLockForTidying<StdAtomics>(home);
+  if (!before.has_value()) {
+    again_.push_back(entry);
+    return;
+  }
+  uint64_t link = *before & ~(entry == id ? 0 : kDeferred);
+  const Visit visit = Tidy(part, home, id, &link);
+  link &= ~kQueued;
+  if (visit == Visit::kAgain) {
+    link |= kQueued;
+    again_.push_back(id);
+  } else if (visit == Visit::kDeferred) {
+    link |= kDeferred;
+  }
+  Unlock(home, link);
+}
+
+// --- one visit --------------------------------------------------------------------------------------
+
+void Tidier::ListVersions(const internal::SlotGeometry& geometry, SlotHeader& home, uint64_t link,
+                          bool* home_is_copied) {
+  nodes_.clear();
+  const Timestamp own = BeginOf(home.version.load(std::memory_order_acquire));
+  *home_is_copied = false;
+  for (VersionLink at = internal::NewestOf(link); at != 0;) {
+    SlotHeader* slot = geometry.At(at);
+    const Timestamp begin = BeginOf(slot->version.load(std::memory_order_acquire));
+    *home_is_copied |= begin == own;
+    nodes_.push_back({slot, at, begin, false});
+    at = OlderOf(slot->link.load(std::memory_order_acquire));
+  }
+  if (*home_is_copied) return;  // the chain goes past the home slot's payload
+  nodes_.push_back({&home, 0, own, false});
+  for (VersionLink at = OlderOf(link); at != 0;) {
+    SlotHeader* slot = geometry.At(at);
+    nodes_.push_back(
+        {slot, at, BeginOf(slot->version.load(std::memory_order_acquire)), false});
+    at = OlderOf(slot->link.load(std::memory_order_acquire));
+  }
+}
+
+void Tidier::MarkNeeded() {
+  Timestamp successor = internal::kTimestampMax;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    nodes_[i].needed = needed_.Needs(nodes_[i].begin, successor);
+    successor = nodes_[i].begin;
+  }
+  // Undelete() brings back what the deletion hid.
+  const uint64_t newest = nodes_[0].slot->version.load(std::memory_order_relaxed);
+  if ((newest & kTombstone) != 0 && nodes_.size() > 1) nodes_[1].needed = true;
+}
+
+bool Tidier::CopyHomeAside(TablePart& part, Node& home) {
+  slab::VersionSlotCache& cache = version_caches_[part.view.class_number];
+  if (cache.count == 0 &&
+      !part.class_state.versions.Refill(cache, slab::VersionUse::kUpdate).ok()) {
+    return false;
+  }
+  const VersionLink link = cache.links[--cache.count];
+  SlotHeader* copy = part.view.geometry.At(link);
+  std::memcpy(internal::PayloadOf(copy), internal::PayloadOf(home.slot), part.view.payload_bytes);
+  copy->id.store(home.slot->id.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  copy->version.store(home.slot->version.load(std::memory_order_relaxed),
+                      std::memory_order_relaxed);
+  home.slot = copy;
+  home.link = link;
+  return true;
+}
+
+Tidier::Visit Tidier::Tidy(TablePart& part, SlotHeader& home, uint64_t id, uint64_t* link) {
+  const uint32_t size_class = part.view.class_number;
+  // 1. All versions, and which of them are read by someone.
+  bool home_is_copied = false;
+  ListVersions(part.view.geometry, home, *link, &home_is_copied);
+  MarkNeeded();
+  Node& newest = nodes_[0];
+  if (newest.begin > settled_) return Visit::kAgain;  // not visible before the barrier
+  const uint64_t newest_version = newest.slot->version.load(std::memory_order_relaxed);
+  const bool deleted = (newest_version & kTombstone) != 0;
+
+  // 2. A deleted record that nobody reads any more goes as a whole.
+  const bool gone = deleted && newest.begin <= needed_.oldest();
+  if (gone) {
+    home.id.store(0, std::memory_order_release);
+    for (const Node& node : nodes_) {
+      if (node.link != 0) RetireLater(size_class, node.link);
+    }
+    retiring_homes_.push_back({&part, engine_.codec().slot(RecordId(id)),
+                               engine_.codec().tick(RecordId(id))});
+    *link = 0;
+    return Visit::kDone;
+  }
+
+  // 3. The newest version comes home, unless it is there, or the payload in the home slot is not free to
+  //    be overwritten: a guard names it, or a snapshot reads it. The latter is copied aside now, and the
+  //    newest comes home in the next cycle, when nobody can be on his way to the payload any more.
+  const bool at_home = newest.link == 0;
+  bool come_home =
+      !at_home && !deleted && !guarded_.Holds(reinterpret_cast<uint64_t>(&home));
+  Visit visit = at_home || come_home || deleted ? Visit::kDone : Visit::kAgain;
+  for (Node& node : nodes_) {
+    if (node.link != 0 || at_home || deleted || !node.needed) continue;
+    if (!CopyHomeAside(part, node)) return Visit::kAgain;  // no memory: nothing was changed
+    copied_in_cycle_.insert(id);
+  }
+  if (come_home && copied_in_cycle_.contains(id)) {
+    come_home = false;
+    visit = Visit::kAgain;
+  }
+  if (come_home) {
+    std::memcpy(internal::PayloadOf(&home), internal::PayloadOf(newest.slot),
+                part.view.payload_bytes);
+    home.version.store(VersionWord(newest.begin, kLive, newest_version & internal::kSchemaMask),
+                       std::memory_order_release);
+    RetireLater(size_class, newest.link);
+    newest.slot = &home;
+    newest.link = 0;
+    ++counters_.homecomings;
+  }
+
+  // 4. Retire what nobody needs; link the rest, newest to oldest.
+  newest.needed = true;
+  std::erase_if(nodes_, [&](const Node& node) {
+    if (!node.needed && node.link != 0) RetireLater(size_class, node.link);
+    return !node.needed;
+  });
+  *link = LinkKept(*link);
+
+  // 5. What is kept for others is looked at again when the last of them has ended.
+  if (visit == Visit::kDone && (nodes_.size() > 1 || deleted)) {
+    visit = Visit::kDeferred;
+    if ((*link & kDeferred) == 0) deferred_.push_back({id, nodes_[0].begin});
+  }
+  return visit;
+}
+
+// Versions before the home slot in the list hang on link.newest, those behind it on link.older.
+uint64_t Tidier::LinkKept(uint64_t link_before) {
+  VersionLink newest = 0;
+  VersionLink older = 0;
+  VersionLink* head = &newest;
+  SlotHeader* last = nullptr;
+  const auto end_part = [&] {
+    if (last != nullptr) last->link.store(LinkWord(0, 0), std::memory_order_release);
+  };
+  for (const Node& node : nodes_) {
+    if (node.link == 0) {
+      end_part();
+      head = &older;
+      last = nullptr;
+      continue;
+    }
+    if (last == nullptr) {
+      *head = node.link;
+    } else {
+      last->link.store(LinkWord(0, node.link), std::memory_order_release);
+    }
+    last = node.slot;
+  }
+  end_part();
+  return LinkWord(newest, older, link_before & kDeferred);
+}
+
+// --- giving memory back -----------------------------------------------------------------------------
+
+uint64_t Tidier::CompactStorage() {
+  base::MutexLock lock(&mutex_);
+  const auto mapped_bytes = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    uint64_t extents = 0;
+    for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
+      if (const ClassState* state = engine_.class_state(size_class)) {
+        const slab::ExtentCounts counts = state->space->counts();
+        extents += counts.home_mapped - counts.home_returned + counts.version_mapped;
+      }
+    }
+    return extents * kExtentBytes;
+  };
+  const uint64_t before = mapped_bytes();
+  // Bring home and free: what one cycle unlinks, the next one frees.
+  for (int quiet = 0; quiet < 3;) {
+    quiet = RunLocked(kHelpRecordsMax) == 0 ? quiet + 1 : (again_.empty() ? quiet : quiet + 1);
+  }
+  std::vector<slab::TableSlots*> retracted;
+  for (uint16_t number = 1; engine_.table(number) != nullptr; ++number) {
+    for (auto& part : engine_.table(number)->parts) {
+      TablePart* const at = part.load(std::memory_order_acquire);
+      if (at != nullptr && at->slots.RetractEmptySlabs() > 0) retracted.push_back(&at->slots);
+    }
+  }
+  if (!retracted.empty()) {
+    const auto participants = engine_.registry().in_use();
+    grace_.Start(participants, engine_.registry().barrier_kind());
+    for (uint32_t spin = 0; !grace_.Passed(); ++spin) StdAtomics::Pause(spin);
+    guarded_.Collect(participants);
+    for (slab::TableSlots* slots : retracted) {
+      slots->ReturnRetracted(
+          [this](uint64_t from, uint64_t to)
+              ABSL_NO_THREAD_SAFETY_ANALYSIS { return guarded_.HoldsAnyIn(from, to); });
+    }
+  }
+  for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
+    if (ClassState* state = engine_.class_state(size_class)) state->versions.ReturnEmptyExtents();
+  }
+  const uint64_t after = mapped_bytes();
+  return before > after ? before - after : 0;
+}
+
+}  // namespace flagstone::txn
