@@ -81,6 +81,14 @@ class PackagingTest(unittest.TestCase):
         run(CXX, '-std=c++20', '-O1', HERE / 'consumer' / 'main.cc', *flags, '-o', program)
         return program
 
+    def configure_cmake(self, folder):
+        command = ['cmake', '-G', 'Ninja', '-S', folder, '-B', folder / 'build',
+                   f'-DCMAKE_PREFIX_PATH={self.prefix}']
+        # On a Debian without dpkg-dev Meson installs to lib64, where Debian's CMake does not look.
+        if self.libdir.name == 'lib64':
+            command.append(f'-Dflagstone_DIR={self.libdir}/cmake/flagstone')
+        return run(*command)
+
     def needed(self, file):
         return re.findall(r'\(NEEDED\).*\[(.*)\]', run('readelf', '-dW', file))
 
@@ -127,7 +135,7 @@ class PackagingTest(unittest.TestCase):
 
     def test_cmake_package(self):
         folder = self.work_folder('cmake_package/CMakeLists.txt', 'consumer/main.cc')
-        run('cmake', '-G', 'Ninja', '-S', folder, '-B', folder / 'build', f'-DCMAKE_PREFIX_PATH={self.prefix}')
+        self.configure_cmake(folder)
         run('cmake', '--build', folder / 'build')
         self.assertIn('libflagstone.so.0', self.needed(folder / 'build' / 'consumer'))
         self.assertNotIn('libflagstone.so.0', self.needed(folder / 'build' / 'consumer_static'))
@@ -141,7 +149,7 @@ class PackagingTest(unittest.TestCase):
             'cmake_minimum_required(VERSION 3.16)\nproject(consumer CXX)\n'
             f'find_package(flagstone {major}.{int(minor) + 1} REQUIRED)\n', encoding='utf-8')
         with self.assertRaisesRegex(AssertionError, 'compatible with requested version'):
-            run('cmake', '-G', 'Ninja', '-S', folder, '-B', folder / 'build', f'-DCMAKE_PREFIX_PATH={self.prefix}')
+            self.configure_cmake(folder)
 
     def test_clients_build_without_exceptions_and_rtti(self):
         flags = self.pkg_config('--cflags', '--libs', 'flagstone')
