@@ -1,4 +1,5 @@
-// Handles of tables: which records an operation is about. Cheap to copy, valid while the store is open.
+// Handles of tables: which records an operation is about. Cheap to copy, valid while the store is
+// open.
 #ifndef FLAGSTONE_RECORD_TABLE_H_
 #define FLAGSTONE_RECORD_TABLE_H_
 
@@ -39,7 +40,8 @@ class RecordTable {
 // What may be a record of a typed table: its bytes are the value, and payloads are 8-byte aligned.
 template <typename T>
 concept RecordType = std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T> &&
-                     alignof(T) <= 8 && !std::is_pointer_v<T> && !std::is_reference_v<T> &&
+                         alignof(T) <= 8 &&
+                     !std::is_pointer_v<T> && !std::is_reference_v<T> &&
                      sizeof(T) + kStrideBytesMin <= kStrideBytesMax + 8;
 
 // A table whose records are values of T. From Store::CreateTableOf<T>() or OpenTableOf<T>().

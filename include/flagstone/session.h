@@ -2,7 +2,8 @@
 //
 // Place       Store::NewReader() and NewSession() make them. A thread keeps one and uses it for
 //             everything; the store's own one-call operations borrow one for the time of the call.
-// Life        Reader and Session end before their store. A Transaction ends with Commit(), Rollback() or
+// Life        Reader and Session end before their store. A Transaction ends with Commit(),
+// Rollback() or
 //             its destructor (which rolls back), before its session.
 // Invariants  1. A read takes no lock, makes no system call and allocates nothing; it never waits.
 //             2. A read of a settled record at home touches one cache line of shared memory.
@@ -14,8 +15,8 @@
 //             CONFLICT            another transaction changed or holds the record: retry
 //             DEADLINE_EXCEEDED   lock_wait passed while another transaction held the record
 //             SNAPSHOT_TOO_OLD    the snapshot passed its limit: begin again
-//             RESOURCE_EXHAUSTED  memory limit, slots, ticks, guard slots: which, and the option to raise
-//             INVALID_ARGUMENT    record size, size class, ID of another layout
+//             RESOURCE_EXHAUSTED  memory limit, slots, ticks, guard slots: which, and the option to
+//             raise INVALID_ARGUMENT    record size, size class, ID of another layout
 //             FAILED_PRECONDITION ended transaction, store opened before fork()
 #ifndef FLAGSTONE_SESSION_H_
 #define FLAGSTONE_SESSION_H_
@@ -45,8 +46,8 @@ namespace flagstone {
 
 namespace internal {
 
-// The address arithmetic of one look-up. `in_range` is false for an ID that this table cannot have in its
-// own size class.
+// The address arithmetic of one look-up. `in_range` is false for an ID that this table cannot have
+// in its own size class.
 struct SlotPlace {
   bool in_range;
   uint64_t extent;
@@ -57,8 +58,8 @@ inline SlotPlace PlaceOf(const TableView& view, uint64_t id) {
   const uint64_t number = id & view.slot_mask;
   const uint64_t extent = number >> view.geometry.index_bits;
   const uint64_t index = number & view.geometry.index_mask;
-  const bool in_range = ((id & view.prefix_mask) == view.prefix) &
-                        (index < view.geometry.slots_per_extent);
+  const bool in_range =
+      ((id & view.prefix_mask) == view.prefix) & (index < view.geometry.slots_per_extent);
   return {in_range, extent, view.geometry.HomeAt(extent, index)};
 }
 
@@ -86,29 +87,31 @@ class FLAGSTONE_EXPORT Reader {
   Reader& operator=(Reader&&) noexcept;
   ~Reader();
 
-  // The latest committed version of a record, where it lies. Empty: absent, or see RecordGuard::code().
+  // The latest committed version of a record, where it lies. Empty: absent, or see
+  // RecordGuard::code().
   RecordGuard Get(const RecordTable& table, RecordId id);
   template <RecordType T>
   TypedGuard<T> Get(const RecordTableOf<T>& table, RecordId id) {
     return TypedGuard<T>(Get(table.untyped(), id));
   }
 
-  // Starts fetching the record's cache line; for look-ups whose IDs are known before they are needed.
+  // Starts fetching the record's cache line; for look-ups whose IDs are known before they are
+  // needed.
   static void Prefetch(const RecordTable& table, RecordId id) {
     const internal::SlotPlace place = internal::PlaceOf(table.view(), id.value());
     if (place.in_range) __builtin_prefetch(place.slot);
   }
 
-  // Reads `ids` in one go, so that their cache misses overlap; guards[i] answers ids[i]. Both spans have
-  // the same length, at most the free guard slots of the session: beyond them guards come back empty with
-  // code() RESOURCE_EXHAUSTED.
+  // Reads `ids` in one go, so that their cache misses overlap; guards[i] answers ids[i]. Both spans
+  // have the same length, at most the free guard slots of the session: beyond them guards come back
+  // empty with code() RESOURCE_EXHAUSTED.
   void MultiGet(const RecordTable& table, std::span<const RecordId> ids,
                 std::span<RecordGuard> guards) {
     for (const RecordId id : ids) Prefetch(table, id);
     for (size_t i = 0; i < ids.size(); ++i) guards[i] = Get(table, ids[i]);
   }
-  // The same without guards to keep: calls visit(index, guard) for each ID, in order, with a guard that
-  // ends after the call. Any number of IDs.
+  // The same without guards to keep: calls visit(index, guard) for each ID, in order, with a guard
+  // that ends after the call. Any number of IDs.
   template <typename Visit>
   void MultiGet(const RecordTable& table, std::span<const RecordId> ids, Visit&& visit) {
     constexpr size_t kAhead = 16;  // about as many lines as a core fetches at a time
@@ -143,27 +146,30 @@ class FLAGSTONE_EXPORT Session : public Reader {
   Session(Session&&) noexcept = default;
   Session& operator=(Session&&) noexcept = default;
 
-  // --- single changes: each is a transaction of its own, committed when the call returns OK -----------
+  // --- single changes: each is a transaction of its own, committed when the call returns OK
+  // -----------
 
   // `record` has the table's record size.
   Result<RecordId> Insert(const RecordTable& table, std::span<const std::byte> record);
   // Into slots of a larger size class than the smallest that fits.
   Result<RecordId> InsertInClass(const RecordTable& table, std::span<const std::byte> record,
                                  uint32_t size_class);
-  // Under an ID that was issued elsewhere: same layout, a slot that is free here. For imports, replicas.
+  // Under an ID that was issued elsewhere: same layout, a slot that is free here. For imports,
+  // replicas.
   Status InsertWithId(const RecordTable& table, RecordId id, std::span<const std::byte> record);
   // One transaction of many inserts. `records` holds ids.size() records, one after the other.
   Status InsertMany(const RecordTable& table, std::span<const std::byte> records,
                     std::span<RecordId> ids);
 
-  // Changes a record: updater(std::span<std::byte> payload) edits a private copy of the latest version.
-  // False: absent. An exception of the updater passes through and leaves the record as it was.
+  // Changes a record: updater(std::span<std::byte> payload) edits a private copy of the latest
+  // version. False: absent. An exception of the updater passes through and leaves the record as it
+  // was.
   template <std::invocable<std::span<std::byte>> Updater>
   Result<bool> Update(const RecordTable& table, RecordId id, Updater&& updater,
                       const ChangeOptions& options = {}) {
     internal::PendingChange change;
-    Result<bool> found = internal::SessionCalls::PrepareUpdate(*core_, table.state(), id,
-                                                               options.lock_wait, change);
+    Result<bool> found =
+        internal::SessionCalls::PrepareUpdate(*core_, table.state(), id, options.lock_wait, change);
     if (!found.ok() || !*found) return found;
     updater(std::span(reinterpret_cast<std::byte*>(internal::PayloadOf(change.version)),
                       table.record_bytes()));
@@ -177,7 +183,8 @@ class FLAGSTONE_EXPORT Session : public Reader {
   // Brings a deleted record back, until reclamation has taken it. False: not deleted, or too late.
   Result<bool> Undelete(const RecordTable& table, RecordId id, const ChangeOptions& options = {});
 
-  // --- the same for typed tables ------------------------------------------------------------------------
+  // --- the same for typed tables
+  // ------------------------------------------------------------------------
 
   template <RecordType T>
   Result<RecordId> Insert(const RecordTableOf<T>& table, const T& record) {
@@ -217,7 +224,8 @@ class FLAGSTONE_EXPORT Session : public Reader {
     return Undelete(table.untyped(), id, options);
   }
 
-  // --- transactions ------------------------------------------------------------------------------------
+  // --- transactions
+  // ------------------------------------------------------------------------------------
 
   // One at a time for each session: FAILED_PRECONDITION while another one runs.
   Result<Transaction> Begin(const TransactionOptions& options = {});
@@ -225,18 +233,18 @@ class FLAGSTONE_EXPORT Session : public Reader {
 
 // Reads and writes that happen together or not at all.
 //
-// A write that fails with CONFLICT, DEADLINE_EXCEEDED, SNAPSHOT_TOO_OLD or RESOURCE_EXHAUSTED has rolled
-// the transaction back (under read committed, CONFLICT and DEADLINE_EXCEEDED have not: the write alone
-// may be tried again); every later call answers with the same status. INVALID_ARGUMENT and absence leave
-// it as it was.
+// A write that fails with CONFLICT, DEADLINE_EXCEEDED, SNAPSHOT_TOO_OLD or RESOURCE_EXHAUSTED has
+// rolled the transaction back (under read committed, CONFLICT and DEADLINE_EXCEEDED have not: the
+// write alone may be tried again); every later call answers with the same status. INVALID_ARGUMENT
+// and absence leave it as it was.
 class FLAGSTONE_EXPORT Transaction {
  public:
   Transaction(Transaction&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
   Transaction& operator=(Transaction&&) = delete;
   ~Transaction();
 
-  // The record as this transaction sees it: its own writes, then its snapshot (or, under read committed,
-  // the latest committed state). An empty guard: absent.
+  // The record as this transaction sees it: its own writes, then its snapshot (or, under read
+  // committed, the latest committed state). An empty guard: absent.
   Result<RecordGuard> Get(const RecordTable& table, RecordId id);
   template <RecordType T>
   Result<TypedGuard<T>> Get(const RecordTableOf<T>& table, RecordId id) {
@@ -249,11 +257,11 @@ class FLAGSTONE_EXPORT Transaction {
   Result<RecordId> InsertInClass(const RecordTable& table, std::span<const std::byte> record,
                                  uint32_t size_class);
   Status InsertWithId(const RecordTable& table, RecordId id, std::span<const std::byte> record);
-  // As Session::Update(); an exception of the updater rolls the transaction back and passes through.
+  // As Session::Update(); an exception of the updater rolls the transaction back and passes
+  // through.
   template <std::invocable<std::span<std::byte>> Updater>
   Result<bool> Update(const RecordTable& table, RecordId id, Updater&& updater) {
-    Result<char*> payload =
-        internal::SessionCalls::TransactionUpdate(*core_, table.state(), id);
+    Result<char*> payload = internal::SessionCalls::TransactionUpdate(*core_, table.state(), id);
     if (!payload.ok()) return std::move(payload).status();
     if (*payload == nullptr) return false;
     RollbackUnlessDone rollback{core_};
@@ -314,7 +322,8 @@ class FLAGSTONE_EXPORT Transaction {
   txn::SessionCore* core_;
 };
 
-// --- the hot path ---------------------------------------------------------------------------------------
+// --- the hot path
+// ---------------------------------------------------------------------------------------
 
 inline RecordGuard Reader::Get(const RecordTable& table, RecordId id) {
   const internal::TableView& view = table.view();

@@ -6,7 +6,8 @@
 //   RecordId id = *session.Insert(accounts, Account{...});
 //   if (auto account = session.Get(accounts, id)) use(account->balance);
 //
-// Life        Open..., any number of tables and sessions, Close() or the destructor. Guards, transactions
+// Life        Open..., any number of tables and sessions, Close() or the destructor. Guards,
+// transactions
 //             and sessions end before the store.
 // Threads     Every call: any thread.
 // After fork  The parent goes on; in the child every call answers FAILED_PRECONDITION.
@@ -49,8 +50,9 @@ struct MaintenanceBudget {
 
 class FLAGSTONE_EXPORT Store {
  public:
-  // A store for the lifetime of the process: a cache, a session table, a working set. INVALID_ARGUMENT
-  // for options out of range; RESOURCE_EXHAUSTED when addresses or memory are not to be had.
+  // A store for the lifetime of the process: a cache, a session table, a working set.
+  // INVALID_ARGUMENT for options out of range; RESOURCE_EXHAUSTED when addresses or memory are not
+  // to be had.
   static Result<Store> OpenInMemory(const StoreOptions& options);
 
   Store(Store&&) noexcept;
@@ -58,13 +60,15 @@ class FLAGSTONE_EXPORT Store {
   // Close(), as far as it can: what guards or sessions still use stays mapped for ever.
   ~Store();
 
-  // Ends the store. FAILED_PRECONDITION, with nothing changed, when sessions are open (debug builds stop
-  // with the number of guards they hold).
+  // Ends the store. FAILED_PRECONDITION, with nothing changed, when sessions are open (debug builds
+  // stop with the number of guards they hold).
   Status Close();
 
-  // --- tables -------------------------------------------------------------------------------------------
+  // --- tables
+  // -------------------------------------------------------------------------------------------
 
-  // Names: 1 to 128 bytes of UTF-8 without control characters, unique in the store. INVALID_ARGUMENT.
+  // Names: 1 to 128 bytes of UTF-8 without control characters, unique in the store.
+  // INVALID_ARGUMENT.
   Result<RecordTable> CreateTable(std::string_view name, const TableOptions& options);
   // nullopt when there is no such table.
   std::optional<RecordTable> FindTable(std::string_view name) const;
@@ -83,16 +87,19 @@ class FLAGSTONE_EXPORT Store {
   }
   Result<RecordTable> OpenTable(std::string_view name, uint32_t record_bytes) const;
 
-  // --- sessions -----------------------------------------------------------------------------------------
+  // --- sessions
+  // -----------------------------------------------------------------------------------------
 
   // RESOURCE_EXHAUSTED when sessions_max are open.
   Result<Reader> NewReader();
   Result<Session> NewSession();
 
-  // --- one-call reads -------------------------------------------------------------------------------------
+  // --- one-call reads
+  // -------------------------------------------------------------------------------------
 
-  // Calls visit(std::span<const std::byte>) on the latest committed version; false: absent. Borrows a
-  // session for the time of the call: for threads that keep none. The bytes are valid during the call.
+  // Calls visit(std::span<const std::byte>) on the latest committed version; false: absent. Borrows
+  // a session for the time of the call: for threads that keep none. The bytes are valid during the
+  // call.
   template <typename Visit>
   Result<bool> Read(const RecordTable& table, RecordId id, Visit&& visit) {
     BorrowedReader borrowed(*this);
@@ -115,7 +122,8 @@ class FLAGSTONE_EXPORT Store {
     return copy;
   }
 
-  // --- IDs ------------------------------------------------------------------------------------------------
+  // --- IDs
+  // ------------------------------------------------------------------------------------------------
 
   const IdLayout& id_layout() const;
   // Extracts the size class of any well-formed ID; INVALID_ARGUMENT for others.
@@ -123,14 +131,15 @@ class FLAGSTONE_EXPORT Store {
   // Why a read of `id` in `table` comes back empty; nullopt when the record is there.
   std::optional<AbsenceReason> Explain(const RecordTable& table, RecordId id);
 
-  // --- maintenance and statistics -----------------------------------------------------------------------
+  // --- maintenance and statistics
+  // -----------------------------------------------------------------------
 
-  // One bounded piece of background work: brings changed records home, frees versions, reclaims deleted
-  // records, moves the clock. True when there may be more. For MaintenanceMode::kCallerDriven; harmless
-  // beside the store's own threads.
+  // One bounded piece of background work: brings changed records home, frees versions, reclaims
+  // deleted records, moves the clock. True when there may be more. For
+  // MaintenanceMode::kCallerDriven; harmless beside the store's own threads.
   bool Maintain(const MaintenanceBudget& budget = {});
-  // Brings everything home that can be, and gives empty extents back to the system. Returns the bytes.
-  // Runs beside everything else; records never move.
+  // Brings everything home that can be, and gives empty extents back to the system. Returns the
+  // bytes. Runs beside everything else; records never move.
   Result<uint64_t> CompactStorage();
   StoreStatistics Statistics() const;
   // The same with the page report counted in /proc/self/smaps: milliseconds per GiB.

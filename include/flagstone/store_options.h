@@ -1,4 +1,5 @@
-// Everything a store can be told when it is opened. Grouped by module, few, right for most by default.
+// Everything a store can be told when it is opened. Grouped by module, few, right for most by
+// default.
 #ifndef FLAGSTONE_STORE_OPTIONS_H_
 #define FLAGSTONE_STORE_OPTIONS_H_
 
@@ -19,15 +20,16 @@ namespace flagstone {
 
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 
-// Where the store says what it does. Called from any thread, also at the same time; must not call back.
+// Where the store says what it does. Called from any thread, also at the same time; must not call
+// back.
 class FLAGSTONE_EXPORT Logger {
  public:
   virtual ~Logger() = default;
   virtual void Log(LogLevel level, std::string_view message) = 0;
 };
 
-// What a host may want to act on. Called from maintenance or from the call that met it; must not call back
-// into the store. The defaults do nothing.
+// What a host may want to act on. Called from maintenance or from the call that met it; must not
+// call back into the store. The defaults do nothing.
 class FLAGSTONE_EXPORT EventListener {
  public:
   virtual ~EventListener() = default;
@@ -40,7 +42,8 @@ class FLAGSTONE_EXPORT EventListener {
 enum class MaintenanceMode : uint8_t {
   // The store runs threads of its own.
   kBackground,
-  // It runs none: the service calls Store::Maintain(), and a call that must wait does the work itself.
+  // It runs none: the service calls Store::Maintain(), and a call that must wait does the work
+  // itself.
   kCallerDriven,
 };
 
@@ -60,8 +63,8 @@ struct MaintenanceOptions {
 struct SnapshotOptions {
   // A transaction older than this fails with SNAPSHOT_TOO_OLD at its next read; zero: no limit.
   std::chrono::milliseconds age_max{0};
-  // When versions kept for snapshots hold more than this, the oldest snapshot is given up; 0: a quarter
-  // of the memory limit.
+  // When versions kept for snapshots hold more than this, the oldest snapshot is given up; 0: a
+  // quarter of the memory limit.
   uint64_t version_bytes_max = 0;
   // Every state of the last so long can be read with TransactionOptions::as_of_timestamp.
   std::chrono::milliseconds history_retention{0};

@@ -1,15 +1,20 @@
 // Grace periods: when has every reader left what it may have seen before?
 //
-// Place       Between the participants (who announce pins, guards, snapshots) and reclamation (which
+// Place       Between the participants (who announce pins, guards, snapshots) and reclamation
+// (which
 //             reuses slots).
-// Life        Start() runs one heavy barrier and notes who is pinned. Passed() is polled until those
-//             pins have ended. Then what was unlinked before Start() can only be held by a guard, and
-//             GuardsHeld() says by which.
-// Invariants  1. A reader that announced before the barrier is seen; one that announces after it loads
+// Life        Start() runs one heavy barrier and notes who is pinned. Passed() is polled until
+// those
+//             pins have ended. Then what was unlinked before Start() can only be held by a guard,
+//             and GuardsHeld() says by which.
+// Invariants  1. A reader that announced before the barrier is seen; one that announces after it
+// loads
 //                links that were stored before Start().
-//             2. Guards are read after the pins were seen to end: a guard announced under a pin counts.
+//             2. Guards are read after the pins were seen to end: a guard announced under a pin
+//             counts.
 // Threads     One maintenance thread at a time.
-// Cost        One membarrier (0.4 us alone, about 14 us when another core has to be interrupted) and
+// Cost        One membarrier (0.4 us alone, about 14 us when another core has to be interrupted)
+// and
 //             a scan of the participants in use; nothing is allocated once the vectors have grown.
 #ifndef FLAGSTONE_LIB_EPOCH_GRACE_H_
 #define FLAGSTONE_LIB_EPOCH_GRACE_H_
@@ -23,8 +28,8 @@
 
 namespace flagstone::epoch {
 
-// `Participants` is a range of pointers to participants; it is walked after the barrier, so that one
-// that joined before it is seen.
+// `Participants` is a range of pointers to participants; it is walked after the barrier, so that
+// one that joined before it is seen.
 template <typename A>
 class GracePeriod {
  public:
@@ -67,8 +72,7 @@ class GuardedSlots {
   }
 
   bool Holds(uint64_t address) const {
-    return !addresses_.empty() &&
-           std::binary_search(addresses_.begin(), addresses_.end(), address);
+    return !addresses_.empty() && std::binary_search(addresses_.begin(), addresses_.end(), address);
   }
   // True when a guard names any slot in [from, to).
   bool HoldsAnyIn(uint64_t from, uint64_t to) const {
@@ -81,8 +85,9 @@ class GuardedSlots {
   std::vector<uint64_t> addresses_;
 };
 
-// Which timestamps are still read at, besides everything from `newest` on (the latest state and every
-// snapshot yet to begin) and everything from `floor` on where a retention window keeps history.
+// Which timestamps are still read at, besides everything from `newest` on (the latest state and
+// every snapshot yet to begin) and everything from `floor` on where a retention window keeps
+// history.
 class NeededTimestamps {
  public:
   template <typename Participants>

@@ -30,17 +30,17 @@ Result<std::unique_ptr<Registry>> Registry::Create(uint32_t count_max,
                              std::to_string(count_max) + " sessions failed: " +
                              std::strerror(errno) + "; lower sessions_max or raise the limit");
   }
-  // Kernels before 4.14 do not know it; then a forked child is only told apart by Store's own calls.
+  // Kernels before 4.14 do not know it; then a forked child is only told apart by Store's own
+  // calls.
   static_cast<void>(madvise(pages, bytes, MADV_WIPEONFORK));
   return std::unique_ptr<Registry>(
       new Registry(static_cast<char*>(pages), bytes, count_max, guards_per_session));
 }
 
-Registry::Registry(char* pages, size_t pages_bytes, uint32_t count_max,
-                   uint32_t guards_per_session)
+Registry::Registry(char* pages, size_t pages_bytes, uint32_t count_max, uint32_t guards_per_session)
     : pages_(pages),
       pages_bytes_(pages_bytes),
-      alive_(new(pages) uint64_t(kAlive)),
+      alive_(new (pages) uint64_t(kAlive)),
       participants_(pages + kHeaderBytes),
       count_max_(count_max),
       all_guards_free_(guards_per_session == 64 ? ~uint64_t{0}
@@ -64,8 +64,8 @@ Result<internal::Participant*> Registry::Join() {
                            "all " + std::to_string(count_max_) +
                                " sessions are open; close one or raise StoreOptions::sessions_max");
     }
-    participant = new (participants_ + size_t{used} * internal::kParticipantBytes)
-        internal::Participant();
+    participant =
+        new (participants_ + size_t{used} * internal::kParticipantBytes) internal::Participant();
     used_count_.store(used + 1, std::memory_order_release);
   }
   participant->free_guards = all_guards_free_;

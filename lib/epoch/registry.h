@@ -2,7 +2,8 @@
 //
 // Place       Sessions join and leave; maintenance walks those in use.
 // Invariants  1. Memory of participants is never returned before the store closes, only used again.
-//             2. The pages are wiped in a forked child (MADV_WIPEONFORK): there every session has no
+//             2. The pages are wiped in a forked child (MADV_WIPEONFORK): there every session has
+//             no
 //                free guard slot and alive() is false, so no call of the child goes on.
 // Threads     Join(), Leave(), alive(): any. in_use(): maintenance.
 // Owns        kParticipantBytes for each of `count_max` sessions, touched when first used.
@@ -15,7 +16,6 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-
 #include "flagstone/internal/participant.h"
 #include "flagstone/status.h"
 #include "lib/base/mutex.h"
@@ -40,8 +40,8 @@ class Registry {
   internal::BarrierKind barrier_kind() const { return barrier_kind_; }
   uint64_t all_guards_free() const { return all_guards_free_; }
 
-  // A range over every participant that was ever in use; those that left are quiet. Walk it after the
-  // barrier: it loads its end when begin() is called.
+  // A range over every participant that was ever in use; those that left are quiet. Walk it after
+  // the barrier: it loads its end when begin() is called.
   class InUse {
    public:
     explicit InUse(const Registry& registry) : registry_(registry) {}

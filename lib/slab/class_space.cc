@@ -38,7 +38,8 @@ Status MakeUsable(page::ExtentRange& range, uint32_t extent) {
   return range.Map(extent, 1).status();
 }
 
-// Where the system does not take memory back, the extent stays mapped (and charged) until it is used again.
+// Where the system does not take memory back, the extent stays mapped (and charged) until it is
+// used again.
 void GiveBack(page::ExtentRange& range, uint32_t extent) {
   static_cast<void>(range.Return(extent, 1));
 }
@@ -47,12 +48,12 @@ void GiveBack(page::ExtentRange& range, uint32_t extent) {
 
 ClassSpace::ClassSpace(uint32_t size_class, uint32_t slot_bits)
     : size_class_(size_class),
-      layout_extents_(uint64_t{1} << (slot_bits - std::min(slot_bits, SizeClassIndexBits(size_class)))) {
+      layout_extents_(
+          uint64_t{1} << (slot_bits - std::min(slot_bits, SizeClassIndexBits(size_class)))) {
   geometry_.stride = SizeClassStrideBytes(size_class);
   geometry_.index_bits = SizeClassIndexBits(size_class);
   geometry_.index_mask = (uint32_t{1} << geometry_.index_bits) - 1;
-  geometry_.slots_per_extent =
-      SizeClassSlotsPerExtent(size_class);
+  geometry_.slots_per_extent = SizeClassSlotsPerExtent(size_class);
 }
 
 ClassSpace::~ClassSpace() {
@@ -84,7 +85,8 @@ Result<std::unique_ptr<ClassSpace>> ClassSpace::Create(uint32_t size_class, uint
       reserve(name, space->home_extents_max_, MemoryComponent::kSlabs);
   if (!home.ok()) return home.status();
   space->home_ = std::move(*home);
-  const uint64_t link_extents = uint64_t{1} << (internal::kLinkBits - SizeClassIndexBits(size_class));
+  const uint64_t link_extents = uint64_t{1}
+                                << (internal::kLinkBits - SizeClassIndexBits(size_class));
   space->version_extents_max_ = std::min(extents_max, link_extents);
   Result<std::unique_ptr<page::ExtentRange>> versions =
       reserve(name + " versions", space->version_extents_max_, MemoryComponent::kVersions);
@@ -260,8 +262,7 @@ void ClassSpace::ReturnHomeSlab(Slab* slab, uint32_t highest_tick) {
     state.tick_floor = std::max(state.tick_floor, state.shared_tick_floor);
     state.shared.reset();
     --counts_.home_shared;
-    shared_with_room_.erase(
-        std::find(shared_with_room_.begin(), shared_with_room_.end(), extent));
+    shared_with_room_.erase(std::find(shared_with_room_.begin(), shared_with_room_.end(), extent));
     owner(extent).store(kExtentUnowned, std::memory_order_release);
   }
   GiveBack(*home_, extent);

@@ -2,11 +2,13 @@
 //
 // Place       Between page (which maps extents) and the allocators of slots (table_slots.h,
 //             version_pool.h), which own slabs that are cut here.
-// Life        Ranges are reserved when the first table of the class is created. Extents are mapped one
+// Life        Ranges are reserved when the first table of the class is created. Extents are mapped
+// one
 //             growth at a time, owned, emptied, returned to the system and mapped again.
 // Invariants  1. extent_owner(e) is the table that owns extent e, kExtentShared, or kExtentUnowned;
 //                it is set (release) before any slot of the extent is published.
-//             2. An extent that was returned reads as zeros, and is only used again for IDs with ticks
+//             2. An extent that was returned reads as zeros, and is only used again for IDs with
+//             ticks
 //                above every one issued from it before.
 // Threads     Any; one mutex, taken when a table needs another slab.
 // See         docs/format/slab.md
@@ -70,8 +72,8 @@ class ClassSpace {
   // The slab of extent `extent` that holds `index`, for an ID given from outside: an unowned extent
   // becomes the table's. INVALID_ARGUMENT when the extent is another table's or out of range.
   Result<Slab*> TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32_t index);
-  // Takes back an empty slab. `highest_tick` is of the IDs it issued. The caller has waited for a grace
-  // period after RetractHomeSlab().
+  // Takes back an empty slab. `highest_tick` is of the IDs it issued. The caller has waited for a
+  // grace period after RetractHomeSlab().
   void ReturnHomeSlab(Slab* slab, uint32_t highest_tick);
   // First half of returning: readers are told that the slab's extent holds nothing.
   void RetractHomeSlab(const Slab& slab);
@@ -115,8 +117,9 @@ class ClassSpace {
   std::unique_ptr<page::ExtentRange> home_;
   std::unique_ptr<page::ExtentRange> versions_;
 
-  // atomic: written under mutex_, read by every reader. Lazily touched, one entry for each extent (and
-  // each slab of a shared one) that the slot field of an ID can name, so that no bound is checked.
+  // atomic: written under mutex_, read by every reader. Lazily touched, one entry for each extent
+  // (and each slab of a shared one) that the slot field of an ID can name, so that no bound is
+  // checked.
   std::atomic<uint16_t>* extent_owner_ = nullptr;
   std::atomic<uint16_t>* shared_owner_ = nullptr;
 

@@ -1,8 +1,8 @@
 // A slab: a run of equal slots inside one extent that belongs to one owner, and its free slots.
 //
-// Free slots are linked through themselves, so a slab costs a few words however many slots it has. A
-// free slot has ID 0; the begin field of its version word holds the tick of its last ID, the older
-// field of its link word the next free index + 1.
+// Free slots are linked through themselves, so a slab costs a few words however many slots it has.
+// A free slot has ID 0; the begin field of its version word holds the tick of its last ID, the
+// older field of its link word the next free index + 1.
 //
 // Place       The unit that tables own (home slots) and version pools grow by (version slots).
 // Invariants  1. Every slot is exactly one of: never used (at or above next_unused), free (linked
@@ -23,9 +23,10 @@ struct Slab {
   uint32_t extent = 0;       // number of the extent in the class's range
   uint32_t first_index = 0;  // slots [first_index, end_index) of that extent
   uint32_t end_index = 0;
-  uint32_t next_unused = 0;  // slots [next_unused, end_index) were never used since the slab was taken
-  uint32_t free_head = 0;    // index + 1; 0: none
-  uint32_t free_tail = 0;    // index + 1
+  uint32_t next_unused =
+      0;  // slots [next_unused, end_index) were never used since the slab was taken
+  uint32_t free_head = 0;  // index + 1; 0: none
+  uint32_t free_tail = 0;  // index + 1
   uint32_t free_count = 0;
   uint32_t tick_floor = 0;  // IDs of earlier lives of this memory have ticks up to this one
   bool queued = false;      // stands in its owner's list of slabs with free slots
@@ -39,8 +40,8 @@ inline internal::Timestamp FreeSlotTick(const internal::SlotHeader& slot) {
   return internal::BeginOf(slot.version.load(std::memory_order_relaxed));
 }
 
-// Marks `slot` free. `tick` is of its last ID (0 for version slots). The caller knows that no reader
-// can reach it.
+// Marks `slot` free. `tick` is of its last ID (0 for version slots). The caller knows that no
+// reader can reach it.
 inline void WriteFreeSlot(internal::SlotHeader& slot, uint32_t tick, uint32_t next) {
   slot.id.store(0, std::memory_order_relaxed);
   slot.version.store(internal::VersionWord(tick, 0), std::memory_order_relaxed);

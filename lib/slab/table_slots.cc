@@ -8,7 +8,8 @@
 namespace flagstone::slab {
 namespace {
 
-// A session takes at most this much memory at once, so that idle sessions of large records cost little.
+// A session takes at most this much memory at once, so that idle sessions of large records cost
+// little.
 constexpr uint32_t kBatchBytesMax = 64 * 1024;
 constexpr uint32_t kBatchMin = 4;
 
@@ -58,8 +59,7 @@ bool TableSlots::TakeFree(HomeSlotCache& cache, uint32_t current_tick) {
     while (slab.free_count > 0 && cache.recycled_count < batch_ &&
            FreeSlotTick(*at(slab.free_head - 1)) < current_tick) {
       const uint32_t index = PopFree(slab, at);
-      cache.recycled[cache.recycled_count++] =
-          slab.extent << space_.geometry().index_bits | index;
+      cache.recycled[cache.recycled_count++] = slab.extent << space_.geometry().index_bits | index;
     }
     const bool full = cache.recycled_count == batch_;
     if (slab.free_count == 0) {
@@ -85,15 +85,16 @@ bool TableSlots::TakeUnused(HomeSlotCache& cache, uint32_t current_tick) {
     cache.run_next = slab.extent << space_.geometry().index_bits | slab.next_unused;
     cache.run_end = cache.run_next + count;
     slab.next_unused += count;
-    if (slab.unused_count() == 0) with_unused_.erase(with_unused_.begin() + static_cast<long>(i) - 1);
+    if (slab.unused_count() == 0)
+      with_unused_.erase(with_unused_.begin() + static_cast<long>(i) - 1);
     return true;
   }
   return false;
 }
 
 Status TableSlots::Grow(uint32_t current_tick) {
-  Result<Slab*> slab = space_.TakeHomeSlab(table_, static_cast<uint32_t>(slabs_.size()),
-                                           current_tick);
+  Result<Slab*> slab =
+      space_.TakeHomeSlab(table_, static_cast<uint32_t>(slabs_.size()), current_tick);
   if (!slab.ok()) return slab.status();
   slabs_.push_back(*slab);
   with_unused_.push_back(*slab);
@@ -115,8 +116,8 @@ Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
   const auto too_old = [&](uint64_t last_tick) {
     return Status::Error(StatusCode::kInvalidArgument,
                          "slot " + std::to_string(slot) + " issued an ID at tick " +
-                             std::to_string(last_tick) + "; it takes only later ones than that, not " +
-                             std::to_string(tick));
+                             std::to_string(last_tick) +
+                             "; it takes only later ones than that, not " + std::to_string(tick));
   };
   if (index >= slab.next_unused) {
     if (tick <= slab.tick_floor) return too_old(slab.tick_floor);
@@ -128,9 +129,9 @@ Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
   const internal::SlotHeader& header = *at(index);
   const uint64_t last_tick = FreeSlotTick(header);
   if (!RemoveFree(slab, index, at)) {
-    return Status::Error(StatusCode::kInvalidArgument,
-                         "slot " + std::to_string(slot) +
-                             " holds a record or is about to; delete it first");
+    return Status::Error(
+        StatusCode::kInvalidArgument,
+        "slot " + std::to_string(slot) + " holds a record or is about to; delete it first");
   }
   if (tick <= last_tick) {
     PushFreeAtTail(slab, index, static_cast<uint32_t>(last_tick), at);

@@ -1,14 +1,17 @@
 // The home slots of one table in one size class: which are free, which may be used again when.
 //
-// Place       Below transactions (which take slots through a session's cache) and reclamation (which
+// Place       Below transactions (which take slots through a session's cache) and reclamation
+// (which
 //             gives them back after a grace period); above ClassSpace, which has the slabs.
 // Invariants  1. A slot is handed out for a tick later than that of any ID it had before (DESIGN of
 //                IDs: docs/format/record_id.md): an ID names one record for ever.
-//             2. Slabs with free slots are used first in, first out, and so are the slots in each: the
+//             2. Slabs with free slots are used first in, first out, and so are the slots in each:
+//             the
 //                time until a slot is used again is as long as the churn allows.
 //             3. A slot whose last ID has the last tick of the layout is retired.
 // Threads     Any; one mutex per table and class, taken once for a batch of slots.
-// Errors      RESOURCE_EXHAUSTED: memory limit or slots (from ClassSpace), or ticks (from TickSource).
+// Errors      RESOURCE_EXHAUSTED: memory limit or slots (from ClassSpace), or ticks (from
+// TickSource).
 #ifndef FLAGSTONE_LIB_SLAB_TABLE_SLOTS_H_
 #define FLAGSTONE_LIB_SLAB_TABLE_SLOTS_H_
 
@@ -30,7 +33,8 @@ namespace flagstone::slab {
 // How full a table is. used + free + unused = slots in its slabs; retired ones are in neither.
 struct SlotOccupancy {
   uint64_t slab_count = 0;
-  uint64_t used = 0;  // handed out: records, records of running transactions, slots cached by sessions
+  uint64_t used =
+      0;  // handed out: records, records of running transactions, slots cached by sessions
   uint64_t free = 0;
   uint64_t unused = 0;  // never used since the slab was taken
   uint64_t retired = 0;
@@ -53,19 +57,19 @@ class TableSlots {
   TableSlots(const TableSlots&) = delete;
   TableSlots& operator=(const TableSlots&) = delete;
 
-  // Fills an empty cache with at least one slot: free ones of earlier ticks, else never-used ones, else
-  // a new slab, else the logical tick runs ahead.
+  // Fills an empty cache with at least one slot: free ones of earlier ticks, else never-used ones,
+  // else a new slab, else the logical tick runs ahead.
   Status Refill(HomeSlotCache& cache);
-  // Takes the slot of an ID that was made elsewhere. INVALID_ARGUMENT when the slot is taken or its last
-  // tick is not before `tick`.
+  // Takes the slot of an ID that was made elsewhere. INVALID_ARGUMENT when the slot is taken or its
+  // last tick is not before `tick`.
   Status TakeAt(uint32_t slot, uint32_t tick);
   // Slots whose records are gone and that no reader can reach.
   void Give(std::span<const FreedSlot> slots);
   // What a closing session still held. Nothing was issued from these slots.
   void GiveBackUnissued(HomeSlotCache& cache);
 
-  // Slabs without a used slot leave the table and are told to readers as unowned; after a grace period
-  // ReturnRetracted() gives their memory back.
+  // Slabs without a used slot leave the table and are told to readers as unowned; after a grace
+  // period ReturnRetracted() gives their memory back.
   size_t RetractEmptySlabs();
   void ReturnRetracted(const std::function<bool(uint64_t from, uint64_t to)>& guarded);
 
@@ -78,8 +82,7 @@ class TableSlots {
       return space_.geometry().HomeAt(extent, index);
     };
   }
-  bool TakeFree(HomeSlotCache& cache, uint32_t current_tick)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool TakeFree(HomeSlotCache& cache, uint32_t current_tick) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TakeUnused(HomeSlotCache& cache, uint32_t current_tick)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status Grow(uint32_t current_tick) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -37,8 +37,7 @@ Status VersionPool::Refill(VersionSlotCache& cache, VersionUse use) {
                                                                 : free_count_ - keep;
   for (uint64_t taken = 0; taken < wanted; ++taken) {
     Slab& slab = *with_room_.back();
-    const uint32_t index =
-        slab.free_count > 0 ? PopFree(slab, SlotAt(slab)) : slab.next_unused++;
+    const uint32_t index = slab.free_count > 0 ? PopFree(slab, SlotAt(slab)) : slab.next_unused++;
     cache.links[cache.count++] = slab.extent << space_.geometry().index_bits | index;
     if (slab.free_count == 0 && slab.unused_count() == 0) {
       slab.queued = false;

@@ -1,8 +1,11 @@
-// The version slots of one size class: last in, first out, because the slot used last is in the cache.
+// The version slots of one size class: last in, first out, because the slot used last is in the
+// cache.
 //
-// Place       Below transactions (updates take a slot each, through the session's cache) and reclamation
+// Place       Below transactions (updates take a slot each, through the session's cache) and
+// reclamation
 //             (gives them back after a grace period); above ClassSpace.
-// Invariants  1. kReservedForDeletes slots are only handed out to deletes, so that at the memory limit
+// Invariants  1. kReservedForDeletes slots are only handed out to deletes, so that at the memory
+// limit
 //                room can still be made.
 // Threads     Any; one mutex per class, taken once for a batch.
 // Errors      RESOURCE_EXHAUSTED from ClassSpace at the memory limit.
@@ -40,8 +43,8 @@ class VersionPool {
   void Give(std::span<const internal::VersionLink> links);
   void GiveBack(VersionSlotCache& cache);
 
-  // Gives the memory of extents without a used slot back, but for the one that holds the reserve. No
-  // reader can reach a slot of the pool, so there is nothing to wait for.
+  // Gives the memory of extents without a used slot back, but for the one that holds the reserve.
+  // No reader can reach a slot of the pool, so there is nothing to wait for.
   size_t ReturnEmptyExtents();
 
   uint64_t used_count() const;  // slots outside the pool, those in session caches included

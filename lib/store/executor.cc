@@ -6,7 +6,6 @@
 #include <cstring>
 #include <system_error>
 
-
 namespace flagstone::store {
 namespace {
 

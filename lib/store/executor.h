@@ -1,15 +1,16 @@
 // The executor: runs a store's background tasks on threads of its own, or on the caller's.
 //
 // Place       Owned by StoreCore, which gives it the tasks.
-// Life        Start() for MaintenanceMode::kBackground; RunAll() for kCallerDriven and for whoever wants
+// Life        Start() for MaintenanceMode::kBackground; RunAll() for kCallerDriven and for whoever
+// wants
 //             work done now. Stop() returns when no task runs.
 // Invariants  1. In kCallerDriven mode there is no thread: what runs, runs inside a call.
 // Threads     RunAll(): any. Start(), Stop(): the owner.
 #ifndef FLAGSTONE_LIB_STORE_EXECUTOR_H_
 #define FLAGSTONE_LIB_STORE_EXECUTOR_H_
 
-#include <cstdint>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <string>

@@ -18,7 +18,8 @@ Status TransactionEnded() {
 
 std::string_view RecordTable::name() const { return state_->name; }
 
-// --- Reader -----------------------------------------------------------------------------------------
+// --- Reader
+// -----------------------------------------------------------------------------------------
 
 Reader::Reader(std::unique_ptr<txn::SessionCore> core)
     : core_(std::move(core)), participant_(&core_->participant()) {}
@@ -50,14 +51,15 @@ void SessionCalls::RollbackAfterThrow(txn::SessionCore& core) {
 
 }  // namespace internal
 
-// --- Session ----------------------------------------------------------------------------------------
+// --- Session
+// ----------------------------------------------------------------------------------------
 
 Result<RecordId> Session::Insert(const RecordTable& table, std::span<const std::byte> record) {
   return core_->Insert(table.state(), record, std::nullopt);
 }
 
-Result<RecordId> Session::InsertInClass(const RecordTable& table,
-                                        std::span<const std::byte> record, uint32_t size_class) {
+Result<RecordId> Session::InsertInClass(const RecordTable& table, std::span<const std::byte> record,
+                                        uint32_t size_class) {
   return core_->Insert(table.state(), record, size_class);
 }
 
@@ -71,8 +73,8 @@ Status Session::InsertMany(const RecordTable& table, std::span<const std::byte> 
   const size_t record_bytes = table.record_bytes();
   if (records.size() != ids.size() * record_bytes) {
     return Status::Error(StatusCode::kInvalidArgument,
-                         "table '" + std::string(table.name()) + "': " +
-                             std::to_string(ids.size()) + " records of " +
+                         "table '" + std::string(table.name()) +
+                             "': " + std::to_string(ids.size()) + " records of " +
                              std::to_string(record_bytes) + " bytes are not " +
                              std::to_string(records.size()) + " bytes");
   }
@@ -98,7 +100,8 @@ Result<Transaction> Session::Begin(const TransactionOptions& options) {
   return Transaction(core_.get());
 }
 
-// --- Transaction ------------------------------------------------------------------------------------
+// --- Transaction
+// ------------------------------------------------------------------------------------
 
 Transaction::~Transaction() { Rollback(); }
 

@@ -26,8 +26,8 @@ Store& Store::operator=(Store&& other) noexcept {
 
 Store::~Store() {
   if (core_ == nullptr || core_->Close().ok()) return;
-  // Sessions or guards still use the memory, or this is a forked child that owns no thread of it: taking
-  // it away would be worse than keeping it.
+  // Sessions or guards still use the memory, or this is a forked child that owns no thread of it:
+  // taking it away would be worse than keeping it.
   FLAGSTONE_DCHECK(!core_->engine().registry().alive() &&
                    "a store was destroyed while sessions or guards of it are alive");
   static_cast<void>(core_.release());
@@ -53,7 +53,8 @@ Result<RecordTable> Store::OpenTable(std::string_view name, uint32_t record_byte
     return Status::Error(StatusCode::kFailedPrecondition,
                          "table '" + std::string(name) + "' has records of " +
                              std::to_string(table->record_bytes()) + " bytes, not " +
-                             std::to_string(record_bytes) + "; open it with the type it was "
+                             std::to_string(record_bytes) +
+                             "; open it with the type it was "
                              "created with");
   }
   return *table;
@@ -75,7 +76,8 @@ Store::BorrowedReader::BorrowedReader(Store& store) : core(*store.core_) {
   store::StoreCore::Seat& own = core.seat_of_this_processor();
   seat = &own.reader;
   reader = seat->exchange(nullptr, std::memory_order_acq_rel);
-  if (reader != nullptr) [[likely]] return;
+  if (reader != nullptr) [[likely]]
+    return;
   Result<Reader*> created = core.NewPooledReader();
   if (created.ok()) {
     reader = *created;

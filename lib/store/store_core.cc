@@ -65,8 +65,7 @@ Status StoreCore::Open() {
   engine_ = std::move(*created);
 
   txn::TidierOptions tidier;
-  tidier.snapshot_age_ns_max =
-      std::chrono::nanoseconds(options_.snapshots.age_max).count();
+  tidier.snapshot_age_ns_max = std::chrono::nanoseconds(options_.snapshots.age_max).count();
   tidier.version_bytes_max =
       QuarterUnlessSet(options_.snapshots.version_bytes_max, options_.memory.limit_bytes);
   tidier.history_ns = std::chrono::nanoseconds(options_.snapshots.history_retention).count();
@@ -112,7 +111,8 @@ void StoreCore::Log(LogLevel level, const std::string& message) const {
   if (options_.logger != nullptr) options_.logger->Log(level, message);
 }
 
-// --- closing ----------------------------------------------------------------------------------------
+// --- closing
+// ----------------------------------------------------------------------------------------
 
 Status StoreCore::Close() {
   FLAGSTONE_RETURN_IF_ERROR(engine_->CheckAlive());
@@ -141,7 +141,8 @@ bool StoreCore::MayBeDestroyed() {
   return closed_;
 }
 
-// --- tables -----------------------------------------------------------------------------------------
+// --- tables
+// -----------------------------------------------------------------------------------------
 
 Result<RecordTable> StoreCore::CreateTable(std::string_view name, const TableOptions& options) {
   FLAGSTONE_RETURN_IF_ERROR(engine_->CheckAlive());
@@ -149,10 +150,10 @@ Result<RecordTable> StoreCore::CreateTable(std::string_view name, const TableOpt
   const std::string quoted = "table '" + std::string(name) + "': ";
   constexpr uint32_t kRecordBytesMax = kStrideBytesMax - internal::kSlotHeaderBytes;
   if (options.record_bytes == 0 || options.record_bytes > kRecordBytesMax) {
-    return Status::Error(StatusCode::kInvalidArgument,
-                         quoted + "TableOptions::record_bytes is " +
-                             std::to_string(options.record_bytes) + "; it must be 1 to " +
-                             std::to_string(kRecordBytesMax));
+    return Status::Error(StatusCode::kInvalidArgument, quoted + "TableOptions::record_bytes is " +
+                                                           std::to_string(options.record_bytes) +
+                                                           "; it must be 1 to " +
+                                                           std::to_string(kRecordBytesMax));
   }
   const uint32_t smallest = SizeClassFor(options.record_bytes + internal::kSlotHeaderBytes);
   const uint32_t size_class = options.size_class.value_or(smallest);
@@ -187,15 +188,15 @@ std::optional<RecordTable> StoreCore::FindTable(std::string_view name) const {
   const auto found = tables_.find(std::string(name));
   if (found == tables_.end() || found->second == nullptr) return std::nullopt;
   txn::TableState* state = found->second;
-  return RecordTable(&state->parts[state->size_class].load(std::memory_order_acquire)->view,
-                     state);
+  return RecordTable(&state->parts[state->size_class].load(std::memory_order_acquire)->view, state);
 }
 
 Result<std::unique_ptr<txn::SessionCore>> StoreCore::NewSession() {
   return txn::SessionCore::Create(*engine_, *tidier_);
 }
 
-// --- one-call reads ---------------------------------------------------------------------------------
+// --- one-call reads
+// ---------------------------------------------------------------------------------
 
 StoreCore::Seat& StoreCore::seat_of_this_processor() {
   const int processor = sched_getcpu();
@@ -208,7 +209,8 @@ Result<Reader*> StoreCore::NewPooledReader() {
   return new Reader(std::move(*core));
 }
 
-// --- maintenance ------------------------------------------------------------------------------------
+// --- maintenance
+// ------------------------------------------------------------------------------------
 
 bool StoreCore::TidyTask(uint64_t records_max) {
   const bool more = tidier_->RunCycle(records_max);
@@ -245,7 +247,8 @@ Result<uint64_t> StoreCore::CompactStorage() {
   return tidier_->CompactStorage();
 }
 
-// --- looking at it ----------------------------------------------------------------------------------
+// --- looking at it
+// ----------------------------------------------------------------------------------
 
 std::optional<AbsenceReason> StoreCore::Explain(const RecordTable& table, RecordId id) {
   const IdCodec& codec = engine_->codec();
@@ -317,10 +320,10 @@ StoreStatistics StoreCore::Statistics() const {
   maintenance.deferred_records = tidier.deferred_records;
 
   const txn::SessionCounts operations = tidier_->SessionTotals();
-  statistics.operations = {operations.inserts,   operations.updates,   operations.deletes,
-                           operations.undeletes, operations.commits,   operations.rollbacks,
-                           operations.conflicts, operations.chain_reads,
-                           operations.snapshots_too_old};
+  statistics.operations = {
+      operations.inserts,   operations.updates,     operations.deletes,
+      operations.undeletes, operations.commits,     operations.rollbacks,
+      operations.conflicts, operations.chain_reads, operations.snapshots_too_old};
 
   const id::TickSourceStats ids = ticks_->stats();
   statistics.ids = {ids.current_tick, ids.ticks_left, ids.ahead_of_clock_ticks,
@@ -330,10 +333,9 @@ StoreStatistics StoreCore::Statistics() const {
     const txn::ClassState* state = engine_->class_state(size_class);
     if (state == nullptr) continue;
     const slab::ExtentCounts counts = state->space->counts();
-    statistics.size_classes.push_back({size_class, SizeClassStrideBytes(size_class),
-                                       counts.home_mapped - counts.home_returned,
-                                       counts.version_mapped, state->versions.used_count(),
-                                       state->versions.free_count()});
+    statistics.size_classes.push_back(
+        {size_class, SizeClassStrideBytes(size_class), counts.home_mapped - counts.home_returned,
+         counts.version_mapped, state->versions.used_count(), state->versions.free_count()});
   }
   for (uint16_t number = 1; const txn::TableState* table = engine_->table(number); ++number) {
     slab::SlotOccupancy occupancy;

@@ -1,8 +1,8 @@
-// StoreCore: the composition root. Builds the modules from the options and wires them; knows none of
-// their insides.
+// StoreCore: the composition root. Builds the modules from the options and wires them; knows none
+// of their insides.
 //
-// Life        Create() in order: account, clock and ticks, engine, tidier, executor. Close() in reverse.
-// Threads     As Store.
+// Life        Create() in order: account, clock and ticks, engine, tidier, executor. Close() in
+// reverse. Threads     As Store.
 #ifndef FLAGSTONE_LIB_STORE_STORE_CORE_H_
 #define FLAGSTONE_LIB_STORE_STORE_CORE_H_
 

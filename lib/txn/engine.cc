@@ -26,7 +26,8 @@ Engine::Engine(EngineOptions options, Clock& clock, id::TickSource& ticks,
 Engine::~Engine() = default;
 
 Status Engine::CheckAlive() const {
-  if (registry_->alive()) [[likely]] return Status::Ok();
+  if (registry_->alive()) [[likely]]
+    return Status::Ok();
   return Status::Error(StatusCode::kFailedPrecondition,
                        "this store was opened before fork(): a child process cannot use its "
                        "parent's store; open one of its own");
@@ -51,9 +52,9 @@ Result<TableState*> Engine::AddTable(const std::string& name, uint32_t record_by
   {
     base::MutexLock lock(&mutex_);
     if (owned_tables_.size() + 1 == kTableCountMax) {
-      return Status::Error(StatusCode::kResourceExhausted,
-                           "table '" + name + "': all " + std::to_string(kTableCountMax - 1) +
-                               " tables of a store are in use");
+      return Status::Error(StatusCode::kResourceExhausted, "table '" + name + "': all " +
+                                                               std::to_string(kTableCountMax - 1) +
+                                                               " tables of a store are in use");
     }
     auto state = std::make_unique<TableState>();
     state->name = name;
@@ -65,7 +66,8 @@ Result<TableState*> Engine::AddTable(const std::string& name, uint32_t record_by
   }
   Result<TablePart*> part = PartOf(*table, size_class);
   if (!part.ok()) {
-    // Nobody has seen the number, and numbers are used in order: the next table takes this one's place.
+    // Nobody has seen the number, and numbers are used in order: the next table takes this one's
+    // place.
     base::MutexLock lock(&mutex_);
     if (owned_tables_.back().get() == table) owned_tables_.pop_back();
     return part.status();
@@ -94,8 +96,8 @@ Result<TablePart*> Engine::PartOf(TableState& table, uint32_t size_class) {
   view.number = table.number;
   view.payload_bytes = table.record_bytes;
   view.class_number = size_class;
-  table.owned_parts.push_back(std::make_unique<TablePart>(view, **state, ticks_,
-                                                          codec_.tick_max(), next_cache_number_++));
+  table.owned_parts.push_back(
+      std::make_unique<TablePart>(view, **state, ticks_, codec_.tick_max(), next_cache_number_++));
   TablePart* part = table.owned_parts.back().get();
   table.parts[size_class].store(part, std::memory_order_release);
   return part;
@@ -113,8 +115,7 @@ TablePart* Engine::PartOfId(RecordId id) const {
   view.shared_owner = state->space->shared_owner();
   view.slots_per_shared_slab = state->space->slots_per_shared_slab();
   const uint32_t slot = codec_.slot(id);
-  const uint16_t owner =
-      OwnerOfSlot(view, slot >> geometry.index_bits, slot & geometry.index_mask);
+  const uint16_t owner = OwnerOfSlot(view, slot >> geometry.index_bits, slot & geometry.index_mask);
   TableState* owning = table(owner);
   return owning == nullptr ? nullptr : owning->parts[size_class].load(std::memory_order_acquire);
 }

@@ -2,9 +2,11 @@
 //
 // Place       Below store (which builds it, names tables, runs its maintenance), above slab, id and
 //             epoch. Sessions (session_core.h) and the tidier (tidier.h) work on it.
-// Life        Created at open; classes and tables are added and never removed; destroyed when no session
+// Life        Created at open; classes and tables are added and never removed; destroyed when no
+// session
 //             is left.
-// Threads     AddTable(): any. The lists are grown under mutex_ and published by atomic pointers, so that
+// Threads     AddTable(): any. The lists are grown under mutex_ and published by atomic pointers,
+// so that
 //             readers and maintenance look them up without a lock.
 #ifndef FLAGSTONE_LIB_TXN_ENGINE_H_
 #define FLAGSTONE_LIB_TXN_ENGINE_H_
@@ -86,8 +88,7 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   // A table of records of `record_bytes`, at home in `size_class`.
-  Result<TableState*> AddTable(const std::string& name, uint32_t record_bytes,
-                               uint32_t size_class);
+  Result<TableState*> AddTable(const std::string& name, uint32_t record_bytes, uint32_t size_class);
   // The table's part in `size_class`, made when it is not there yet.
   Result<TablePart*> PartOf(TableState& table, uint32_t size_class);
 
@@ -140,7 +141,8 @@ class Engine {
   uint32_t next_cache_number_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// The table that owns a slot, 0 when none does: the extent's owner, or the slab's in a shared extent.
+// The table that owns a slot, 0 when none does: the extent's owner, or the slab's in a shared
+// extent.
 inline uint16_t OwnerOfSlot(const internal::TableView& view, uint64_t extent, uint64_t index) {
   const uint16_t owner = view.extent_owner[extent].load(std::memory_order_acquire);
   if (owner != internal::kExtentShared) return owner;

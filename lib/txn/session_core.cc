@@ -97,11 +97,12 @@ SessionCore::~SessionCore() {
   engine_.registry().Leave(&participant_);
 }
 
-// --- places -----------------------------------------------------------------------------------------
+// --- places
+// -----------------------------------------------------------------------------------------
 
 SlotHeader* SessionCore::Locate(const TableState& table, uint64_t id, TablePart** part) const {
-  TablePart* found = table.parts[engine_.codec().size_class(RecordId(id))].load(
-      std::memory_order_acquire);
+  TablePart* found =
+      table.parts[engine_.codec().size_class(RecordId(id))].load(std::memory_order_acquire);
   if (found == nullptr) return nullptr;
   const internal::TableView& view = found->view;
   const uint64_t slot = id & view.slot_mask;
@@ -158,7 +159,8 @@ void SessionCore::GiveHomeSlot(TablePart& part, uint32_t slot, uint32_t last_tic
 Status SessionCore::ReserveVersionSlot(TablePart& part, slab::VersionUse use) {
   std::unique_ptr<slab::VersionSlotCache>& cache = version_caches_[part.view.class_number];
   if (cache == nullptr) cache = std::make_unique<slab::VersionSlotCache>();
-  if (cache->count > 0) [[likely]] return Status::Ok();
+  if (cache->count > 0) [[likely]]
+    return Status::Ok();
   Status status = part.class_state.versions.Refill(*cache, use);
   if (status.ok() || tidier_.ReclaimNow() == 0) return status;
   return part.class_state.versions.Refill(*cache, use);
@@ -179,22 +181,23 @@ void SessionCore::GiveVersionSlot(TablePart& part, SlotHeader* version,
   slab::VersionSlotCache& cache = *version_caches_[part.view.class_number];
   if (cache.count == std::size(cache.links)) {
     cache.count -= slab::kVersionBatchMax;
-    part.class_state.versions.Give(
-        std::span(cache.links + cache.count, slab::kVersionBatchMax));
+    part.class_state.versions.Give(std::span(cache.links + cache.count, slab::kVersionBatchMax));
   }
   cache.links[cache.count++] = link;
 }
 
 Status SessionCore::CheckPayload(const TableState& table,
                                  std::span<const std::byte> payload) const {
-  if (payload.size() == table.record_bytes) [[likely]] return Status::Ok();
-  return Status::Error(StatusCode::kInvalidArgument,
-                       "table '" + table.name + "': a record has " +
-                           std::to_string(table.record_bytes) + " bytes, not " +
-                           std::to_string(payload.size()));
+  if (payload.size() == table.record_bytes) [[likely]]
+    return Status::Ok();
+  return Status::Error(StatusCode::kInvalidArgument, "table '" + table.name + "': a record has " +
+                                                         std::to_string(table.record_bytes) +
+                                                         " bytes, not " +
+                                                         std::to_string(payload.size()));
 }
 
-// --- reads ------------------------------------------------------------------------------------------
+// --- reads
+// ------------------------------------------------------------------------------------------
 
 RecordGuard SessionCore::Read(TableState& table, RecordId id) {
   if (participant_.free_guards == 0) {
@@ -214,7 +217,8 @@ RecordGuard SessionCore::Read(TableState& table, RecordId id) {
   return GuardOn(found, table.record_bytes);
 }
 
-// --- locking ----------------------------------------------------------------------------------------
+// --- locking
+// ----------------------------------------------------------------------------------------
 
 SlotHeader* SessionCore::NewestOf(const PendingChange& change) const {
   const internal::VersionLink newest = internal::NewestOf(change.link_before);
@@ -233,10 +237,9 @@ SlotHeader* SessionCore::NewestLiveOf(const PendingChange& change) const {
   return live(change.home) ? change.home : nullptr;
 }
 
-Result<bool> SessionCore::Lock(TableState& table, RecordId id,
-                               std::chrono::nanoseconds lock_wait,
-                               std::optional<Timestamp> snapshot, Base base,
-                               PendingChange& change, SlotHeader** newest) {
+Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nanoseconds lock_wait,
+                               std::optional<Timestamp> snapshot, Base base, PendingChange& change,
+                               SlotHeader** newest) {
   int64_t deadline = 0;
   for (uint32_t poll = 0;; ++poll) {
     {
@@ -252,8 +255,8 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id,
         SlotHeader* top = NewestOf(change);
         const uint64_t version = top->version.load(std::memory_order_acquire);
         // Reclaimed between the look and the lock, or not in the state the caller builds on.
-        const bool usable = base == Base::kNewestLive ? (version & kLive) != 0
-                                                      : (version & kTombstone) != 0;
+        const bool usable =
+            base == Base::kNewestLive ? (version & kLive) != 0 : (version & kTombstone) != 0;
         if (home->id.load(std::memory_order_acquire) != id.value() || !usable) {
           Unlock(*home, *before);
           return false;
@@ -292,11 +295,11 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id,
   }
 }
 
-// --- publishing -------------------------------------------------------------------------------------
+// --- publishing
+// -------------------------------------------------------------------------------------
 
-void SessionCore::PublishVersion(SlotHeader* home, SlotHeader* version,
-                                 internal::VersionLink link, uint64_t link_before, uint64_t id,
-                                 Timestamp at, uint64_t state) {
+void SessionCore::PublishVersion(SlotHeader* home, SlotHeader* version, internal::VersionLink link,
+                                 uint64_t link_before, uint64_t id, Timestamp at, uint64_t state) {
   version->id.store(id, std::memory_order_relaxed);
   version->link.store(LinkWord(0, internal::NewestOf(link_before)), std::memory_order_relaxed);
   version->version.store(VersionWord(at, state | kUnsettled), std::memory_order_relaxed);
@@ -317,7 +320,8 @@ void SessionCore::NoteChanged(uint64_t id, uint64_t link_before) {
 }
 
 Status SessionCore::MakeRoom(uint64_t entries) {
-  if (changed_.room() >= entries + ChangedRing::kCapacity / 4) [[likely]] return Status::Ok();
+  if (changed_.room() >= entries + ChangedRing::kCapacity / 4) [[likely]]
+    return Status::Ok();
   tidier_.Help();
   return Status::Ok();
 }
@@ -340,7 +344,8 @@ Result<bool> SessionCore::PublishSingle(PendingChange& change, uint64_t state,
   return true;
 }
 
-// --- single changes ---------------------------------------------------------------------------------
+// --- single changes
+// ---------------------------------------------------------------------------------
 
 Result<RecordId> SessionCore::PrepareInsert(TableState& table, std::span<const std::byte> payload,
                                             std::optional<uint32_t> size_class, TablePart** part,
@@ -352,11 +357,10 @@ Result<RecordId> SessionCore::PrepareInsert(TableState& table, std::span<const s
     if (*size_class >= kSizeClassCount ||
         SizeClassStrideBytes(*size_class) < table.record_bytes + internal::kSlotHeaderBytes) {
       return Status::Error(StatusCode::kInvalidArgument,
-                           "table '" + table.name + "': size class " +
-                               std::to_string(*size_class) + " does not hold records of " +
-                               std::to_string(table.record_bytes) + " bytes; the smallest is " +
-                               std::to_string(table.size_class) + ", the largest " +
-                               std::to_string(kSizeClassCount - 1));
+                           "table '" + table.name + "': size class " + std::to_string(*size_class) +
+                               " does not hold records of " + std::to_string(table.record_bytes) +
+                               " bytes; the smallest is " + std::to_string(table.size_class) +
+                               ", the largest " + std::to_string(kSizeClassCount - 1));
     }
     Result<TablePart*> other = engine_.PartOf(table, *size_class);
     if (!other.ok()) return other.status();
@@ -399,12 +403,13 @@ Status SessionCore::PrepareInsertWithId(TableState& table, RecordId id,
   const IdFields fields = engine_.codec().fields(id);
   if (fields.node != engine_.options().node ||
       SizeClassStrideBytes(fields.size_class) < table.record_bytes + internal::kSlotHeaderBytes) {
-    return Status::Error(
-        StatusCode::kInvalidArgument,
-        "ID " + id.ToString() + " cannot be inserted into table '" + table.name + "': it has node " +
-            std::to_string(fields.node) + " and size class " + std::to_string(fields.size_class) +
-            "; this store has node " + std::to_string(engine_.options().node) +
-            " and the table needs at least size class " + std::to_string(table.size_class));
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "ID " + id.ToString() + " cannot be inserted into table '" + table.name +
+                             "': it has node " + std::to_string(fields.node) + " and size class " +
+                             std::to_string(fields.size_class) + "; this store has node " +
+                             std::to_string(engine_.options().node) +
+                             " and the table needs at least size class " +
+                             std::to_string(table.size_class));
   }
   // Later IDs of this store carry later ticks, whatever clock the ID comes from.
   FLAGSTONE_RETURN_IF_ERROR(engine_.ticks().RaiseTo(fields.tick));
@@ -455,8 +460,7 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
   const internal::TableView& view = part->view;
   const auto home_of = [&view](RecordId id) {
     const uint64_t slot = id.value() & view.slot_mask;
-    return view.geometry.HomeAt(slot >> view.geometry.index_bits,
-                                slot & view.geometry.index_mask);
+    return view.geometry.HomeAt(slot >> view.geometry.index_bits, slot & view.geometry.index_mask);
   };
   PinScope pin(participant_);
   const Timestamp at = engine_.commits().Reserve();
@@ -471,8 +475,7 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
 }
 
 Result<bool> SessionCore::PrepareUpdate(TableState& table, RecordId id,
-                                        std::chrono::nanoseconds lock_wait,
-                                        PendingChange& change) {
+                                        std::chrono::nanoseconds lock_wait, PendingChange& change) {
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return false;
@@ -484,8 +487,7 @@ Result<bool> SessionCore::PrepareUpdate(TableState& table, RecordId id,
   if (!locked.ok() || !*locked) return locked;
   TakeVersionSlot(change);
   change.session = this;
-  std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest),
-              table.record_bytes);
+  std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest), table.record_bytes);
   return true;
 }
 
@@ -535,12 +537,12 @@ Result<bool> SessionCore::Undelete(TableState& table, RecordId id,
   if (!locked.ok() || !*locked) return locked;
   TakeVersionSlot(change);
   change.session = this;
-  std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest),
-              table.record_bytes);
+  std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest), table.record_bytes);
   return PublishSingle(change, kLive, counters_.undeletes);
 }
 
-// --- transactions -----------------------------------------------------------------------------------
+// --- transactions
+// -----------------------------------------------------------------------------------
 
 Status SessionCore::Begin(const TransactionOptions& options) {
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
@@ -562,9 +564,9 @@ Status SessionCore::Begin(const TransactionOptions& options) {
     const Timestamp at = *options.as_of_timestamp;
     const Timestamp horizon = engine_.commits().horizon();
     if (at > horizon) {
-      return Status::Error(StatusCode::kInvalidArgument,
-                           "as_of_timestamp " + std::to_string(at) +
-                               " lies after the newest commit, " + std::to_string(horizon));
+      return Status::Error(StatusCode::kInvalidArgument, "as_of_timestamp " + std::to_string(at) +
+                                                             " lies after the newest commit, " +
+                                                             std::to_string(horizon));
     }
     if (!participant_.BeginSnapshotAt(at, engine_.history_floor())) {
       counters_.snapshots_too_old.Add();
@@ -576,8 +578,8 @@ Status SessionCore::Begin(const TransactionOptions& options) {
     }
     transaction_.snapshot = at;
   } else {
-    transaction_.snapshot = participant_.BeginSnapshot(engine_.commits().horizon_word(),
-                                                       engine_.snapshot_floor());
+    transaction_.snapshot =
+        participant_.BeginSnapshot(engine_.commits().horizon_word(), engine_.snapshot_floor());
   }
   transaction_.running = true;
   transaction_.touched = false;
@@ -601,7 +603,8 @@ Status SessionCore::SetIsolation(IsolationLevel level) {
 
 Status SessionCore::CheckRunning() const {
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
-  if (transaction_.running) [[likely]] return Status::Ok();
+  if (transaction_.running) [[likely]]
+    return Status::Ok();
   if (!transaction_.cause.ok()) return transaction_.cause;
   return Status::Error(StatusCode::kFailedPrecondition,
                        "the transaction has ended; begin another one");
@@ -657,8 +660,7 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
   if (!latest && participant_.SnapshotIsCut()) {
     counters_.snapshots_too_old.Add();
     return Fail(Status::Error(StatusCode::kSnapshotTooOld,
-                              "the snapshot at timestamp " +
-                                  std::to_string(transaction_.snapshot) +
+                              "the snapshot at timestamp " + std::to_string(transaction_.snapshot) +
                                   " passed StoreOptions::snapshot_age_max or "
                                   "snapshot_bytes_max; begin again"));
   }
@@ -705,11 +707,13 @@ Status SessionCore::TransactionInsertWithId(TableState& table, RecordId id,
 Status SessionCore::CheckWritable() {
   transaction_.touched = true;
   if (transaction_.options.as_of_timestamp.has_value()) {
-    return Status::Error(StatusCode::kFailedPrecondition,
-                         "a transaction that reads an earlier state (as_of_timestamp) cannot write");
+    return Status::Error(
+        StatusCode::kFailedPrecondition,
+        "a transaction that reads an earlier state (as_of_timestamp) cannot write");
   }
   const size_t writes_max = engine_.options().transaction_writes_max;
-  if (transaction_.writes.size() < writes_max) [[likely]] return Status::Ok();
+  if (transaction_.writes.size() < writes_max) [[likely]]
+    return Status::Ok();
   return Fail(Status::Error(StatusCode::kResourceExhausted,
                             "the transaction has reached " + std::to_string(writes_max) +
                                 " writes; commit in parts or raise "
@@ -723,9 +727,9 @@ Result<SessionCore::Write*> SessionCore::WriteForChange(TableState& table, Recor
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return absent;
-  if (Status room = ReserveVersionSlot(*part, kind == WriteKind::kDelete
-                                                  ? slab::VersionUse::kDelete
-                                                  : slab::VersionUse::kUpdate);
+  if (Status room =
+          ReserveVersionSlot(*part, kind == WriteKind::kDelete ? slab::VersionUse::kDelete
+                                                               : slab::VersionUse::kUpdate);
       !room.ok()) {
     return Fail(std::move(room));
   }
@@ -747,8 +751,8 @@ Result<SessionCore::Write*> SessionCore::WriteForChange(TableState& table, Recor
     std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest),
                 table.record_bytes);
   }
-  AddWrite({kind, change.part, change.home, change.version, change.version_link,
-            change.link_before, change.id});
+  AddWrite({kind, change.part, change.home, change.version, change.version_link, change.link_before,
+            change.id});
   return &transaction_.writes.back();
 }
 
@@ -830,13 +834,11 @@ Result<Timestamp> SessionCore::Commit() {
 
 void SessionCore::Publish(const Write& write, Timestamp at) {
   switch (write.kind) {
-    case WriteKind::kInsert:
-      PublishInsert(write.home, write.id, at);
-      return;
+    case WriteKind::kInsert: PublishInsert(write.home, write.id, at); return;
     case WriteKind::kUpdate:
     case WriteKind::kDelete:
-      PublishVersion(write.home, write.version, write.version_link, write.link_before, write.id,
-                     at, write.kind == WriteKind::kUpdate ? kLive : kTombstone);
+      PublishVersion(write.home, write.version, write.version_link, write.link_before, write.id, at,
+                     write.kind == WriteKind::kUpdate ? kLive : kTombstone);
       return;
     case WriteKind::kCancelled: return;
   }

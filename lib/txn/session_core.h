@@ -1,11 +1,14 @@
 // What a session does: reads that leave the inlined path, single changes, transactions.
 //
-// Place       Behind the public Reader, Session and Transaction, which inline only the first look at a
+// Place       Behind the public Reader, Session and Transaction, which inline only the first look
+// at a
 //             home slot and the call of an updater. Above the engine.
-// Life        One participant, one ring of changed records, caches of slots, at most one transaction.
-// Invariants  1. A record's lock is held from Prepare to Publish or GiveUp, in a transaction from its
+// Life        One participant, one ring of changed records, caches of slots, at most one
+// transaction. Invariants  1. A record's lock is held from Prepare to Publish or GiveUp, in a
+// transaction from its
 //                first write to its end, and by nobody else.
-//             2. Between Reserve() and Complete() of a timestamp nothing is allocated, waited for or
+//             2. Between Reserve() and Complete() of a timestamp nothing is allocated, waited for
+//             or
 //                called out to; all that can fail was done before.
 //             3. A pin covers every use of a link; no user code runs under a pin.
 // Threads     One user at a time; statistics are read by others.
@@ -85,7 +88,8 @@ class SessionCore {
 
   internal::Participant& participant() { return participant_; }
 
-  // --- reads and single changes -------------------------------------------------------------------
+  // --- reads and single changes
+  // -------------------------------------------------------------------
 
   // The latest committed state, for IDs that the inlined look at the home slot did not answer.
   RecordGuard Read(TableState& table, RecordId id);
@@ -106,7 +110,8 @@ class SessionCore {
   Result<bool> Delete(TableState& table, RecordId id, std::chrono::nanoseconds lock_wait);
   Result<bool> Undelete(TableState& table, RecordId id, std::chrono::nanoseconds lock_wait);
 
-  // --- the transaction ------------------------------------------------------------------------------
+  // --- the transaction
+  // ------------------------------------------------------------------------------
 
   Status Begin(const TransactionOptions& options);
   bool in_transaction() const { return transaction_.running; }
@@ -130,7 +135,8 @@ class SessionCore {
   Result<internal::Timestamp> Commit();
   void Rollback(Status cause);
 
-  // --- for maintenance and statistics ---------------------------------------------------------------
+  // --- for maintenance and statistics
+  // ---------------------------------------------------------------
 
   ChangedRing& changed() { return changed_; }
   const SessionCounters& counters() const { return counters_; }
@@ -174,15 +180,14 @@ class SessionCore {
   Status ReserveVersionSlot(TablePart& part, slab::VersionUse use);
   void TakeVersionSlot(internal::PendingChange& change);
   // A version that was never published.
-  void GiveVersionSlot(TablePart& part, internal::SlotHeader* version,
-                       internal::VersionLink link);
+  void GiveVersionSlot(TablePart& part, internal::SlotHeader* version, internal::VersionLink link);
   uint32_t SlotOf(uint64_t id) const { return engine_.codec().slot(RecordId(id)); }
   uint32_t TickOf(uint64_t id) const { return engine_.codec().tick(RecordId(id)); }
 
   // --- locking
-  // Locks the record and finds the live version to build on: the newest one, or, for Undelete(), the
-  // newest below a tombstone. False: absent, or not in that state. With a snapshot, CONFLICT when a
-  // newer version was committed.
+  // Locks the record and finds the live version to build on: the newest one, or, for Undelete(),
+  // the newest below a tombstone. False: absent, or not in that state. With a snapshot, CONFLICT
+  // when a newer version was committed.
   Result<bool> Lock(TableState& table, RecordId id, std::chrono::nanoseconds lock_wait,
                     std::optional<internal::Timestamp> snapshot, Base base,
                     internal::PendingChange& change, internal::SlotHeader** newest);

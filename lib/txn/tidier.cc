@@ -24,8 +24,8 @@ using internal::Timestamp;
 using internal::VersionLink;
 using internal::VersionWord;
 
-// What a session that must help takes on at once: long enough to pay for the barrier, short enough not to
-// show in its tail latency (about 100 us).
+// What a session that must help takes on at once: long enough to pay for the barrier, short enough
+// not to show in its tail latency (about 100 us).
 constexpr uint64_t kHelpRecordsMax = 4096;
 
 // Home slots are fetched this many visits ahead.
@@ -34,11 +34,18 @@ constexpr size_t kPrefetchDistance = 8;
 // History is marked at most this often; the retention window is as exact.
 constexpr int64_t kHistoryMarkIntervalNs = 10'000'000;
 
-// Set in a list entry that came from the deferred ones: the record's mark goes with it. An ID's top bit
-// is 0.
+// Set in a list entry that came from the deferred ones: the record's mark goes with it. An ID's top
+// bit is 0.
 constexpr uint64_t kFromDeferred = uint64_t{1} << 63;
 
 }  // namespace
+
+Tidier::Tidier(Engine& engine, const TidierOptions& options) : engine_(engine), options_(options) {
+  // The window reaches back to the beginning until it is full.
+  if (options_.history_ns > 0) {
+    history_.push_back({engine_.clock().MonotonicNanos(), engine_.commits().horizon()});
+  }
+}
 
 void Tidier::Attach(SessionCore& session) {
   base::MutexLock lock(&mutex_);
@@ -111,7 +118,8 @@ TidierCounters Tidier::counters() const {
   return counters;
 }
 
-// --- the cycle --------------------------------------------------------------------------------------
+// --- the cycle
+// --------------------------------------------------------------------------------------
 
 uint64_t Tidier::RunLocked(uint64_t records_max) {
   // 1. From now on no snapshot begins below the horizon, nor below the retained history.
@@ -136,11 +144,13 @@ uint64_t Tidier::RunLocked(uint64_t records_max) {
   // 4. What readers hold beyond their calls.
   guarded_.Collect(participants);
   needed_.Collect(participants, std::min(settled_, retained_from_));
-  // 5. Free what was unlinked before the barrier, 6. visit what was changed before it.
-  const uint64_t freed = FreeRetired();
-  const uint64_t visited = batch_.size();
+  // 5. Free what was unlinked before the barrier, 6. visit what was changed before it, and what
+  // waited for
+  //    a snapshot that has ended.
+  progress_ = FreeRetired();
+  GatherDeferred(records_max);
   VisitAll();
-  return freed + visited;
+  return progress_;
 }
 
 void Tidier::RaiseFloors() {
@@ -151,8 +161,8 @@ void Tidier::RaiseFloors() {
     if (history_.empty() || now - history_.back().at_ns >= kHistoryMarkIntervalNs) {
       history_.push_back({now, settled_});
     }
-    // The oldest mark that is still within the window is what the window starts at; one older mark is
-    // kept, so that the window is never shorter than asked for.
+    // The oldest mark that is still within the window is what the window starts at; one older mark
+    // is kept, so that the window is never shorter than asked for.
     while (history_.size() > 1 && history_[1].at_ns <= now - options_.history_ns) {
       history_.pop_front();
     }
@@ -166,23 +176,28 @@ void Tidier::GatherChanged(uint64_t records_max) {
   batch_.clear();
   copied_in_cycle_.clear();
   std::swap(batch_, again_);
-  const Timestamp oldest = std::min(needed_.oldest(), retained_from_);
-  while (!deferred_.empty() && deferred_.front().until <= oldest && batch_.size() < records_max) {
-    batch_.push_back(deferred_.front().id | kFromDeferred);
-    deferred_.pop_front();
-  }
   // Sessions in turn, so that a busy one cannot starve the others.
   for (size_t i = 0; i < sessions_.size() && batch_.size() < records_max; ++i) {
     next_session_ = (next_session_ + 1) % sessions_.size();
-    sessions_[next_session_]->changed().Drain(records_max - batch_.size(), [this](uint64_t id) {
-      batch_.push_back(id);
-    });
+    sessions_[next_session_]->changed().Drain(records_max - batch_.size(),
+                                              [this](uint64_t id) { batch_.push_back(id); });
   }
 }
 
-bool Tidier::NothingToDo() const {
-  return batch_.empty() && retiring_versions_.empty() && retiring_homes_.empty() &&
-         deferred_.empty();
+void Tidier::GatherDeferred(uint64_t records_max) {
+  while (!deferred_.empty() && deferred_.front().until <= needed_.oldest() &&
+         batch_.size() < records_max) {
+    batch_.push_back(deferred_.front().id | kFromDeferred);
+    deferred_.pop_front();
+  }
+}
+
+bool Tidier::NothingToDo() {
+  if (!batch_.empty() || !retiring_versions_.empty() || !retiring_homes_.empty()) return false;
+  if (deferred_.empty()) return true;
+  // Without a barrier a snapshot that is just beginning may be missed: then the cycle runs in vain.
+  needed_.Collect(engine_.registry().in_use(), std::min(settled_, retained_from_));
+  return deferred_.front().until > needed_.oldest();
 }
 
 void Tidier::CutOldSnapshots() {
@@ -254,8 +269,8 @@ uint64_t Tidier::FreeRetired() {
   };
   std::erase_if(retiring_homes_, [&](const RetiredHome& retired) {
     const internal::SlotGeometry& geometry = retired.part->view.geometry;
-    const SlotHeader* home = geometry.HomeAt(retired.slot >> geometry.index_bits,
-                                             retired.slot & geometry.index_mask);
+    const SlotHeader* home =
+        geometry.HomeAt(retired.slot >> geometry.index_bits, retired.slot & geometry.index_mask);
     if (guarded_.Holds(reinterpret_cast<uint64_t>(home))) return false;
     if (retired.part != part) flush();
     part = retired.part;
@@ -285,8 +300,7 @@ void Tidier::VisitAll() {
     if (ahead == nullptr) return;
     const uint64_t slot = batch_[i] & ahead->view.slot_mask;
     const internal::SlotGeometry& geometry = ahead->view.geometry;
-    __builtin_prefetch(
-        geometry.HomeAt(slot >> geometry.index_bits, slot & geometry.index_mask), 1);
+    __builtin_prefetch(geometry.HomeAt(slot >> geometry.index_bits, slot & geometry.index_mask), 1);
   };
   for (size_t i = 0; i < kPrefetchDistance; ++i) prefetch(i);
   for (size_t i = 0; i < batch_.size(); ++i) {
@@ -316,13 +330,15 @@ void Tidier::VisitRecord(uint64_t entry, TablePart& part) {
   if (visit == Visit::kAgain) {
     link |= kQueued;
     again_.push_back(id);
-  } else if (visit == Visit::kDeferred) {
-    link |= kDeferred;
+  } else {
+    if (visit == Visit::kDeferred) link |= kDeferred;
+    ++progress_;
   }
   Unlock(home, link);
 }
 
-// --- one visit --------------------------------------------------------------------------------------
+// --- one visit
+// --------------------------------------------------------------------------------------
 
 void Tidier::ListVersions(const internal::SlotGeometry& geometry, SlotHeader& home, uint64_t link,
                           bool* home_is_copied) {
@@ -340,8 +356,7 @@ void Tidier::ListVersions(const internal::SlotGeometry& geometry, SlotHeader& ho
   nodes_.push_back({&home, 0, own, false});
   for (VersionLink at = OlderOf(link); at != 0;) {
     SlotHeader* slot = geometry.At(at);
-    nodes_.push_back(
-        {slot, at, BeginOf(slot->version.load(std::memory_order_acquire)), false});
+    nodes_.push_back({slot, at, BeginOf(slot->version.load(std::memory_order_acquire)), false});
     at = OlderOf(slot->link.load(std::memory_order_acquire));
   }
 }
@@ -392,23 +407,25 @@ Tidier::Visit Tidier::Tidy(TablePart& part, SlotHeader& home, uint64_t id, uint6
     for (const Node& node : nodes_) {
       if (node.link != 0) RetireLater(size_class, node.link);
     }
-    retiring_homes_.push_back({&part, engine_.codec().slot(RecordId(id)),
-                               engine_.codec().tick(RecordId(id))});
+    retiring_homes_.push_back(
+        {&part, engine_.codec().slot(RecordId(id)), engine_.codec().tick(RecordId(id))});
     *link = 0;
     return Visit::kDone;
   }
 
-  // 3. The newest version comes home, unless it is there, or the payload in the home slot is not free to
-  //    be overwritten: a guard names it, or a snapshot reads it. The latter is copied aside now, and the
-  //    newest comes home in the next cycle, when nobody can be on his way to the payload any more.
+  // 3. The newest version comes home, unless it is there, or the payload in the home slot is not
+  // free to
+  //    be overwritten: a guard names it, or a snapshot reads it. The latter is copied aside now,
+  //    and the newest comes home in the next cycle, when nobody can be on his way to the payload
+  //    any more.
   const bool at_home = newest.link == 0;
-  bool come_home =
-      !at_home && !deleted && !guarded_.Holds(reinterpret_cast<uint64_t>(&home));
+  bool come_home = !at_home && !deleted && !guarded_.Holds(reinterpret_cast<uint64_t>(&home));
   Visit visit = at_home || come_home || deleted ? Visit::kDone : Visit::kAgain;
   for (Node& node : nodes_) {
     if (node.link != 0 || at_home || deleted || !node.needed) continue;
     if (!CopyHomeAside(part, node)) return Visit::kAgain;  // no memory: nothing was changed
     copied_in_cycle_.insert(id);
+    ++progress_;
   }
   if (come_home && copied_in_cycle_.contains(id)) {
     come_home = false;
@@ -468,7 +485,8 @@ uint64_t Tidier::LinkKept(uint64_t link_before) {
   return LinkWord(newest, older, link_before & kDeferred);
 }
 
-// --- giving memory back -----------------------------------------------------------------------------
+// --- giving memory back
+// -----------------------------------------------------------------------------
 
 uint64_t Tidier::CompactStorage() {
   base::MutexLock lock(&mutex_);
@@ -484,9 +502,7 @@ uint64_t Tidier::CompactStorage() {
   };
   const uint64_t before = mapped_bytes();
   // Bring home and free: what one cycle unlinks, the next one frees.
-  for (int quiet = 0; quiet < 3;) {
-    quiet = RunLocked(kHelpRecordsMax) == 0 ? quiet + 1 : (again_.empty() ? quiet : quiet + 1);
-  }
+  for (int quiet = 0; quiet < 2;) quiet = RunLocked(kHelpRecordsMax) == 0 ? quiet + 1 : 0;
   std::vector<slab::TableSlots*> retracted;
   for (uint16_t number = 1; engine_.table(number) != nullptr; ++number) {
     for (auto& part : engine_.table(number)->parts) {
@@ -500,9 +516,9 @@ uint64_t Tidier::CompactStorage() {
     for (uint32_t spin = 0; !grace_.Passed(); ++spin) StdAtomics::Pause(spin);
     guarded_.Collect(participants);
     for (slab::TableSlots* slots : retracted) {
-      slots->ReturnRetracted(
-          [this](uint64_t from, uint64_t to)
-              ABSL_NO_THREAD_SAFETY_ANALYSIS { return guarded_.HoldsAnyIn(from, to); });
+      slots->ReturnRetracted([this](uint64_t from, uint64_t to) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+        return guarded_.HoldsAnyIn(from, to);
+      });
     }
   }
   for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {

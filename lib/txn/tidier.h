@@ -2,9 +2,11 @@
 //
 // Place       Maintenance of the engine; run by the store's threads, by Store::Maintain(), and by a
 //             session whose list of changed records is filling up.
-// Life        One cycle = the numbered steps of RunCycle(). A record is visited in a cycle after the one
+// Life        One cycle = the numbered steps of RunCycle(). A record is visited in a cycle after
+// the one
 //             barrier that made sure that nobody still reads what the visit overwrites.
-// Invariants  1. A payload is overwritten, and a slot is freed, only in a cycle whose barrier came after
+// Invariants  1. A payload is overwritten, and a slot is freed, only in a cycle whose barrier came
+// after
 //                the store that sent readers elsewhere, and only if no guard names the slot.
 //             2. Versions are dropped only if no active snapshot, no snapshot yet to begin and no
 //                retained timestamp reads them.
@@ -50,7 +52,7 @@ struct TidierCounters {
   uint64_t versions_freed = 0;
   uint64_t records_reclaimed = 0;
   uint64_t snapshots_cut = 0;
-  uint64_t helped_cycles = 0;  // run by a session because maintenance was behind
+  uint64_t helped_cycles = 0;     // run by a session because maintenance was behind
   uint64_t waiting_records = 0;   // changed, not visited yet
   uint64_t deferred_records = 0;  // old versions kept for a snapshot or the retention window
   uint64_t oldest_snapshot = 0;   // timestamp; the horizon when there is none
@@ -58,7 +60,7 @@ struct TidierCounters {
 
 class Tidier {
  public:
-  Tidier(Engine& engine, const TidierOptions& options) : engine_(engine), options_(options) {}
+  Tidier(Engine& engine, const TidierOptions& options);
   Tidier(const Tidier&) = delete;
   Tidier& operator=(const Tidier&) = delete;
 
@@ -66,7 +68,7 @@ class Tidier {
   // Takes over what the session changed and maintenance has not visited.
   void Detach(SessionCore& session);
 
-  // One cycle of at most `records_max` visits; false when there was nothing to do, or when another
+  // One cycle of at most `records_max` visits; false when it got nothing done, or when another
   // thread is at it.
   bool RunCycle(uint64_t records_max);
   // From a session whose list is filling up: runs a cycle, or waits for the one that is running.
@@ -113,9 +115,11 @@ class Tidier {
     internal::Timestamp horizon;
   };
 
+  // Returns the progress: visits that need no other one, slots freed.
   uint64_t RunLocked(uint64_t records_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool NothingToDo() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool NothingToDo() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RaiseFloors() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void GatherDeferred(uint64_t records_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GatherChanged(uint64_t records_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CutOldSnapshots() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t FreeRetired() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -157,6 +161,7 @@ class Tidier {
   epoch::NeededTimestamps needed_ ABSL_GUARDED_BY(mutex_);
   internal::Timestamp settled_ ABSL_GUARDED_BY(mutex_) = 0;  // horizon before the barrier
   internal::Timestamp retained_from_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t progress_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_set<uint64_t> copied_in_cycle_ ABSL_GUARDED_BY(mutex_);
 
   // Of one visit.

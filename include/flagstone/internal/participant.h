@@ -1,11 +1,15 @@
-// A participant is one session's side of the protocol that decides when memory may be used again: its
-// pin, its guard slots and its snapshot.
+// A participant is one session's side of the protocol that decides when memory may be used again:
+// its pin, its guard slots and its snapshot.
 //
-// Place       Sessions write it with plain stores; maintenance reads all of them after a heavy barrier
+// Place       Sessions write it with plain stores; maintenance reads all of them after a heavy
+// barrier
 //             (lib/epoch/grace.h).
-// Invariants  1. A guard slot names the slot (record or version) whose bytes must stay as they are. It
-//                is announced before the first load that decides what the slot holds, or under a pin.
-//             2. pin is odd from before the first load of a link until after the last use of what the
+// Invariants  1. A guard slot names the slot (record or version) whose bytes must stay as they are.
+// It
+//                is announced before the first load that decides what the slot holds, or under a
+//                pin.
+//             2. pin is odd from before the first load of a link until after the last use of what
+//             the
 //                link led to, or until a guard was announced for it.
 //             3. snapshot names the timestamp a transaction reads at from before its first read to
 //                after its last; a timestamp is only used after it was found at or above the floor.
@@ -22,11 +26,12 @@
 
 namespace flagstone::internal {
 
-// Guards a session can hold at the same time. One bit each in a 64-bit word, eight bytes each to scan.
+// Guards a session can hold at the same time. One bit each in a 64-bit word, eight bytes each to
+// scan.
 inline constexpr int kGuardSlotCountMax = 64;
 
-// A snapshot word is (timestamp + 1) << 12 | a number that tells two snapshots of the same timestamp
-// apart; 0 = none.
+// A snapshot word is (timestamp + 1) << 12 | a number that tells two snapshots of the same
+// timestamp apart; 0 = none.
 inline constexpr int kSnapshotSerialBits = 12;
 constexpr uint64_t SnapshotWord(Timestamp at, uint64_t serial) {
   return ((at + 1) << kSnapshotSerialBits) | (serial & ((1u << kSnapshotSerialBits) - 1));
@@ -88,8 +93,7 @@ struct BasicParticipant {
   // True when maintenance gave this snapshot up. To be asked under a pin, before the versions are
   // looked at: what is found then stays until the pin ends.
   bool SnapshotIsCut() const {
-    return snapshot_cut.load(std::memory_order_acquire) ==
-           snapshot.load(std::memory_order_relaxed);
+    return snapshot_cut.load(std::memory_order_acquire) == snapshot.load(std::memory_order_relaxed);
   }
 };
 

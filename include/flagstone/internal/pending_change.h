@@ -1,5 +1,6 @@
 // A change of one record between the moment its record was locked and the moment it is published or
-// given up. Lives on the stack of an inlined Update(), so that the updater runs without a virtual call.
+// given up. Lives on the stack of an inlined Update(), so that the updater runs without a virtual
+// call.
 #ifndef FLAGSTONE_INTERNAL_PENDING_CHANGE_H_
 #define FLAGSTONE_INTERNAL_PENDING_CHANGE_H_
 

@@ -18,7 +18,8 @@
 //             4. In the newer part of a chain, link.older = 0 leads to the home slot's own payload.
 // Threads     All functions here: any thread; FindVisible() under a pin.
 // Cost        A settled record at home: one cache line.
-// See         docs/format/slab.md, docs/internals/concurrency.md, tests/model/version_chain_model_test.cc
+// See         docs/format/slab.md, docs/internals/concurrency.md,
+// tests/model/version_chain_model_test.cc
 #ifndef FLAGSTONE_INTERNAL_SLOT_H_
 #define FLAGSTONE_INTERNAL_SLOT_H_
 
@@ -34,7 +35,8 @@ namespace flagstone::internal {
 using Timestamp = uint64_t;
 inline constexpr Timestamp kTimestampMax = (uint64_t{1} << 52) - 1;
 
-// --- version word ---------------------------------------------------------------------------------
+// --- version word
+// ---------------------------------------------------------------------------------
 
 inline constexpr int kBeginShift = 12;
 inline constexpr uint64_t kStateMask = uint64_t{0xf} << 8;
@@ -51,7 +53,8 @@ constexpr uint64_t VersionWord(Timestamp begin, uint64_t state, uint64_t schema 
   return (begin << kBeginShift) | state | schema;
 }
 
-// --- link word ------------------------------------------------------------------------------------
+// --- link word
+// ------------------------------------------------------------------------------------
 
 // Number of a version slot within its size class; 0 = none.
 using VersionLink = uint32_t;
@@ -81,7 +84,8 @@ constexpr uint64_t LinkWord(VersionLink newest, VersionLink older, uint64_t flag
   return (uint64_t{newest} << kNewestShift) | (uint64_t{older} << kOlderShift) | flags;
 }
 
-// --- the header -----------------------------------------------------------------------------------
+// --- the header
+// -----------------------------------------------------------------------------------
 
 template <typename A>
 struct BasicSlotHeader {
@@ -101,8 +105,8 @@ inline const char* PayloadOf(const SlotHeader* slot) {
   return reinterpret_cast<const char*>(slot) + kSlotHeaderBytes;
 }
 
-// True when `id` is answered by the slot's own payload for a reader of the latest state: the record is
-// at home, live and settled. The caller has announced a guard on the slot before.
+// True when `id` is answered by the slot's own payload for a reader of the latest state: the record
+// is at home, live and settled. The caller has announced a guard on the slot before.
 template <typename A>
 inline bool ReadableAtHome(const BasicSlotHeader<A>& home, uint64_t id) {
   // The ID first: what a commit stored before it published the ID is then visible below.
@@ -123,9 +127,9 @@ inline bool ReadableAtHomeAt(const BasicSlotHeader<A>& home, uint64_t id, Timest
 }
 
 // The newest version of record `id` with a begin timestamp at or below `bound`: live, tombstone, or
-// nullptr when there is none. `slots` translates links: `slots.At(VersionLink) -> BasicSlotHeader<A>*`.
-// The caller is pinned, and has loaded `bound` from a snapshot or, for the latest state, from the
-// horizon after the pin.
+// nullptr when there is none. `slots` translates links: `slots.At(VersionLink) ->
+// BasicSlotHeader<A>*`. The caller is pinned, and has loaded `bound` from a snapshot or, for the
+// latest state, from the horizon after the pin.
 template <typename A, typename VersionSlots>
 BasicSlotHeader<A>* FindVisible(BasicSlotHeader<A>& home, uint64_t id, Timestamp bound,
                                 const VersionSlots& slots) {

@@ -1,5 +1,5 @@
-// What a read needs to know of a table to turn an ID into an address: set when the table is created,
-// never changed after, one or two cache lines that stay hot.
+// What a read needs to know of a table to turn an ID into an address: set when the table is
+// created, never changed after, one or two cache lines that stay hot.
 #ifndef FLAGSTONE_INTERNAL_TABLE_VIEW_H_
 #define FLAGSTONE_INTERNAL_TABLE_VIEW_H_
 
@@ -22,10 +22,10 @@ inline constexpr uint32_t kSlabsPerSharedExtent = 32;
 
 // Address arithmetic of one size class: slot number -> slot.
 struct SlotGeometry {
-  char* base;                // of the class's home slots
-  char* version_base;        // of the class's version slots
-  uint32_t stride;           // bytes, header included
-  uint32_t index_bits;       // of the index field within an extent
+  char* base;           // of the class's home slots
+  char* version_base;   // of the class's version slots
+  uint32_t stride;      // bytes, header included
+  uint32_t index_bits;  // of the index field within an extent
   uint32_t index_mask;
   uint32_t slots_per_extent;
 
@@ -36,8 +36,7 @@ struct SlotGeometry {
   SlotHeader* At(VersionLink link) const {
     const uint64_t extent = link >> index_bits;
     const uint64_t index = link & index_mask;
-    return reinterpret_cast<SlotHeader*>(version_base + (extent << kExtentShift) +
-                                         index * stride);
+    return reinterpret_cast<SlotHeader*>(version_base + (extent << kExtentShift) + index * stride);
   }
 };
 
@@ -47,8 +46,8 @@ struct TableView {
   uint64_t prefix_mask;
   uint64_t slot_mask;
   SlotGeometry geometry;
-  // One entry per extent number the layout can express. Written by the slab allocator when an extent
-  // changes hands (release), read before a slot of it is looked at (acquire).
+  // One entry per extent number the layout can express. Written by the slab allocator when an
+  // extent changes hands (release), read before a slot of it is looked at (acquire).
   const std::atomic<uint16_t>* extent_owner;
   // The same for each of the slabs of a shared extent: [extent * kSlabsPerSharedExtent + slab].
   const std::atomic<uint16_t>* shared_owner;

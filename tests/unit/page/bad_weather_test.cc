@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <string>
 
 #include "lib/page/extent_range.h"
@@ -33,9 +35,11 @@ uint64_t CurrentKiB(const char* key) {
   if (file == nullptr) return 0;
   char line[256];
   unsigned long long kib = 0;
-  const std::string format = std::string(key) + ": %llu";
+  const std::string prefix = std::string(key) + ":";
   while (std::fgets(line, sizeof line, file) != nullptr && kib == 0) {
-    if (std::sscanf(line, format.c_str(), &kib) != 1) kib = 0;
+    if (std::strncmp(line, prefix.c_str(), prefix.size()) == 0) {
+      kib = std::strtoull(line + prefix.size(), nullptr, 10);
+    }
   }
   std::fclose(file);
   return kib;
