@@ -108,8 +108,9 @@ SlotHeader* SessionCore::Locate(const TableState& table, uint64_t id, TablePart*
   const uint64_t slot = id & view.slot_mask;
   const uint64_t extent = slot >> view.geometry.index_bits;
   const uint64_t index = slot & view.geometry.index_mask;
-  if ((id & view.prefix_mask) != view.prefix || index >= view.geometry.slots_per_extent ||
-      OwnerOfSlot(view, extent, index) != view.number) {
+  // ID 0 is no ID, but it is what a slot without a record holds.
+  if (id == 0 || (id & view.prefix_mask) != view.prefix ||
+      index >= view.geometry.slots_per_extent || OwnerOfSlot(view, extent, index) != view.number) {
     return nullptr;
   }
   *part = found;
@@ -254,17 +255,22 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nano
         change.id = id.value();
         SlotHeader* top = NewestOf(change);
         const uint64_t version = top->version.load(std::memory_order_acquire);
-        // Reclaimed between the look and the lock, or not in the state the caller builds on.
-        const bool usable =
-            base == Base::kNewestLive ? (version & kLive) != 0 : (version & kTombstone) != 0;
-        if (home->id.load(std::memory_order_acquire) != id.value() || !usable) {
+        // Reclaimed between the look and the lock.
+        if (home->id.load(std::memory_order_acquire) != id.value()) {
           Unlock(*home, *before);
           return false;
         }
+        // Before its state: a record that was deleted after the snapshot is a conflict, not absent.
         if (snapshot.has_value() && BeginOf(version) > *snapshot) {
           Unlock(*home, *before);
           counters_.conflicts.Add();
           return Status::Conflict(BeginOf(version));
+        }
+        const bool usable =
+            base == Base::kNewestLive ? (version & kLive) != 0 : (version & kTombstone) != 0;
+        if (!usable) {
+          Unlock(*home, *before);
+          return false;
         }
         *newest = base == Base::kNewestLive ? top : NewestLiveOf(change);
         if (*newest == nullptr) {

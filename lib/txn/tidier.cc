@@ -28,6 +28,10 @@ using internal::VersionWord;
 // not to show in its tail latency (about 100 us).
 constexpr uint64_t kHelpRecordsMax = 4096;
 
+// Cycles that a call which empties the queues runs at most: writers may fill them as fast. Enough
+// for what 256 sessions have queued: 256 * ChangedRing::kCapacity / kHelpRecordsMax.
+constexpr int kCyclesInOneCallMax = 1024;
+
 // Home slots are fetched this many visits ahead.
 constexpr size_t kPrefetchDistance = 8;
 
@@ -88,7 +92,8 @@ uint64_t Tidier::ReclaimNow() {
   base::MutexLock lock(&mutex_);
   const uint64_t before = counters_.versions_freed + counters_.records_reclaimed;
   // What the first cycle unlinks, the second frees; what is queued behind it takes more.
-  for (int idle = 0; idle < 2;) {
+  int idle = 0;
+  for (int cycle = 0; cycle < kCyclesInOneCallMax && idle < 2; ++cycle) {
     const uint64_t freed = counters_.versions_freed + counters_.records_reclaimed;
     RunLocked(kHelpRecordsMax);
     idle = counters_.versions_freed + counters_.records_reclaimed == freed ? idle + 1 : 0;
@@ -167,6 +172,8 @@ void Tidier::RaiseFloors() {
       history_.pop_front();
     }
     retained_from_ = history_.front().horizon;
+  } else {
+    history_.clear();  // what is dropped from now on does not come back with a longer window
   }
   engine_.snapshot_floor().store(settled_, std::memory_order_release);
   engine_.history_floor().store(retained_from_, std::memory_order_release);
@@ -216,7 +223,7 @@ void Tidier::CutOldSnapshots() {
   const int64_t now = engine_.clock().MonotonicNanos();
   std::vector<SeenSnapshot> seen;
   internal::Participant* oldest = nullptr;
-  Timestamp oldest_at = 0;
+  uint64_t oldest_word = 0;
   for (internal::Participant* participant : engine_.registry().in_use()) {
     const uint64_t word = participant->snapshot.load(std::memory_order_acquire);
     if (word == 0 || word == participant->snapshot_cut.load(std::memory_order_relaxed)) continue;
@@ -228,15 +235,14 @@ void Tidier::CutOldSnapshots() {
     if (options_.snapshot_age_ns_max > 0 && now - since > options_.snapshot_age_ns_max) {
       participant->snapshot_cut.store(word, std::memory_order_release);
       ++counters_.snapshots_cut;
-    } else if (oldest == nullptr || internal::TimestampOf(word) < oldest_at) {
+    } else if (oldest == nullptr || word < oldest_word) {
       oldest = participant;
-      oldest_at = internal::TimestampOf(word);
+      oldest_word = word;
     }
   }
   // A snapshot that began after the last cycle holds nothing back yet.
-  if (too_many_bytes && oldest != nullptr && oldest_at < settled_) {
-    oldest->snapshot_cut.store(oldest->snapshot.load(std::memory_order_relaxed),
-                               std::memory_order_release);
+  if (too_many_bytes && oldest != nullptr && internal::TimestampOf(oldest_word) < settled_) {
+    oldest->snapshot_cut.store(oldest_word, std::memory_order_release);
     ++counters_.snapshots_cut;
   }
   seen_snapshots_ = std::move(seen);
@@ -403,6 +409,11 @@ Tidier::Visit Tidier::Tidy(TablePart& part, SlotHeader& home, uint64_t id, uint6
   // 2. A deleted record that nobody reads any more goes as a whole.
   const bool gone = deleted && newest.begin <= needed_.oldest();
   if (gone) {
+    // A guard shows this slot's ID and version word too.
+    if (guarded_.Holds(reinterpret_cast<uint64_t>(&home))) return Visit::kAgain;
+    // The deletion comes home before the link to it goes: a reader that found the ID before it is
+    // cleared, and the link after, must not find the payload of before the deletion live.
+    home.version.store(VersionWord(newest.begin, kTombstone), std::memory_order_release);
     home.id.store(0, std::memory_order_release);
     for (const Node& node : nodes_) {
       if (node.link != 0) RetireLater(size_class, node.link);
@@ -502,7 +513,10 @@ uint64_t Tidier::CompactStorage() {
   };
   const uint64_t before = mapped_bytes();
   // Bring home and free: what one cycle unlinks, the next one frees.
-  for (int quiet = 0; quiet < 2;) quiet = RunLocked(kHelpRecordsMax) == 0 ? quiet + 1 : 0;
+  int quiet = 0;
+  for (int cycle = 0; cycle < kCyclesInOneCallMax && quiet < 2; ++cycle) {
+    quiet = RunLocked(kHelpRecordsMax) == 0 ? quiet + 1 : 0;
+  }
   std::vector<slab::TableSlots*> retracted;
   for (uint16_t number = 1; engine_.table(number) != nullptr; ++number) {
     for (auto& part : engine_.table(number)->parts) {
