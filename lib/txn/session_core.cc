@@ -9,6 +9,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/planted_bug.h"
+#include "lib/txn/publish.h"
 #include "lib/txn/record_lock.h"
 #include "lib/txn/tidier.h"
 
@@ -42,15 +43,12 @@ using internal::BeginOf;
 using internal::kLive;
 using internal::kQueued;
 using internal::kTombstone;
-using internal::kUnsettled;
-using internal::LinkWord;
 using internal::OlderOf;
 using internal::PendingChange;
 using internal::PinScope;
 using internal::SlotHeader;
 using internal::StdAtomics;
 using internal::Timestamp;
-using internal::VersionWord;
 
 // From this many writes on, a transaction finds its own by a hash map instead of by looking at all.
 constexpr size_t kLinearWritesMax = 16;
@@ -308,21 +306,6 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nano
 // --- publishing
 // -------------------------------------------------------------------------------------
 
-void SessionCore::PublishVersion(SlotHeader* home, SlotHeader* version, internal::VersionLink link,
-                                 uint64_t link_before, uint64_t id, Timestamp at, uint64_t state) {
-  version->id.store(id, std::memory_order_relaxed);
-  version->link.store(LinkWord(0, internal::NewestOf(link_before)), std::memory_order_relaxed);
-  version->version.store(VersionWord(at, state | kUnsettled), std::memory_order_relaxed);
-  const uint64_t deferred = link_before & internal::kDeferred;
-  Unlock(*home, LinkWord(link, OlderOf(link_before), kQueued | deferred));
-}
-
-void SessionCore::PublishInsert(SlotHeader* home, uint64_t id, Timestamp at) {
-  home->link.store(0, std::memory_order_relaxed);
-  home->version.store(VersionWord(at, kLive | kUnsettled), std::memory_order_relaxed);
-  home->id.store(id, std::memory_order_release);
-}
-
 void SessionCore::NoteChanged(uint64_t id, uint64_t link_before) {
   if (link_before & kQueued) return;
   while (changed_.room() == 0) tidier_.Help();
@@ -338,15 +321,13 @@ Status SessionCore::MakeRoom(uint64_t entries) {
 
 Result<bool> SessionCore::PublishSingle(PendingChange& change, uint64_t state,
                                         SessionCounter& counter) {
-  {
-    // The pin keeps the version slot from being used again before it is settled below.
-    PinScope pin(participant_);
-    const Timestamp at = engine_.commits().Reserve();
-    PublishVersion(change.home, change.version, change.version_link, change.link_before, change.id,
-                   at, state);
-    engine_.commits().Complete(at);
-    change.version->version.store(VersionWord(at, state), std::memory_order_release);
-  }
+  CommitPinned(
+      participant_, engine_.commits(),
+      [&](Timestamp at) {
+        PublishVersion(*change.home, *change.version, change.version_link, change.link_before,
+                       change.id, at, state);
+      },
+      [&](Timestamp at) { txn::Settle(*change.version, at, state); });
   change.session = nullptr;
   NoteChanged(change.id, change.link_before);
   counter.Add();
@@ -392,13 +373,9 @@ Result<RecordId> SessionCore::Insert(TableState& table, std::span<const std::byt
   SlotHeader* home = nullptr;
   Result<RecordId> id = PrepareInsert(table, payload, size_class, &part, &home);
   if (!id.ok()) return id;
-  {
-    PinScope pin(participant_);
-    const Timestamp at = engine_.commits().Reserve();
-    PublishInsert(home, id->value(), at);
-    engine_.commits().Complete(at);
-    home->version.store(VersionWord(at, kLive), std::memory_order_release);
-  }
+  CommitPinned(
+      participant_, engine_.commits(), [&](Timestamp at) { PublishInsert(*home, id->value(), at); },
+      [&](Timestamp at) { txn::Settle(*home, at, kLive); });
   counters_.inserts.Add();
   counters_.commits.Add();
   return id;
@@ -438,13 +415,9 @@ Status SessionCore::InsertWithId(TableState& table, RecordId id,
   TablePart* part = nullptr;
   SlotHeader* home = nullptr;
   FLAGSTONE_RETURN_IF_ERROR(PrepareInsertWithId(table, id, payload, &part, &home));
-  {
-    PinScope pin(participant_);
-    const Timestamp at = engine_.commits().Reserve();
-    PublishInsert(home, id.value(), at);
-    engine_.commits().Complete(at);
-    home->version.store(VersionWord(at, kLive), std::memory_order_release);
-  }
+  CommitPinned(
+      participant_, engine_.commits(), [&](Timestamp at) { PublishInsert(*home, id.value(), at); },
+      [&](Timestamp at) { txn::Settle(*home, at, kLive); });
   counters_.inserts.Add();
   counters_.commits.Add();
   return Status::Ok();
@@ -472,13 +445,14 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
     const uint64_t slot = id.value() & view.slot_mask;
     return view.geometry.HomeAt(slot >> view.geometry.index_bits, slot & view.geometry.index_mask);
   };
-  PinScope pin(participant_);
-  const Timestamp at = engine_.commits().Reserve();
-  for (const RecordId id : ids) PublishInsert(home_of(id), id.value(), at);
-  engine_.commits().Complete(at);
-  for (const RecordId id : ids) {
-    home_of(id)->version.store(VersionWord(at, kLive), std::memory_order_release);
-  }
+  CommitPinned(
+      participant_, engine_.commits(),
+      [&](Timestamp at) {
+        for (const RecordId id : ids) PublishInsert(*home_of(id), id.value(), at);
+      },
+      [&](Timestamp at) {
+        for (const RecordId id : ids) txn::Settle(*home_of(id), at, kLive);
+      });
   counters_.inserts.Add(ids.size());
   counters_.commits.Add();
   return Status::Ok();
@@ -850,11 +824,11 @@ Result<Timestamp> SessionCore::Commit() {
 
 void SessionCore::Publish(const Write& write, Timestamp at) {
   switch (write.kind) {
-    case WriteKind::kInsert: PublishInsert(write.home, write.id, at); return;
+    case WriteKind::kInsert: PublishInsert(*write.home, write.id, at); return;
     case WriteKind::kUpdate:
     case WriteKind::kDelete:
-      PublishVersion(write.home, write.version, write.version_link, write.link_before, write.id, at,
-                     write.kind == WriteKind::kUpdate ? kLive : kTombstone);
+      PublishVersion(*write.home, *write.version, write.version_link, write.link_before, write.id,
+                     at, write.kind == WriteKind::kUpdate ? kLive : kTombstone);
       return;
     case WriteKind::kCancelled: return;
   }
@@ -862,15 +836,9 @@ void SessionCore::Publish(const Write& write, Timestamp at) {
 
 void SessionCore::Settle(const Write& write, Timestamp at) {
   switch (write.kind) {
-    case WriteKind::kInsert:
-      write.home->version.store(VersionWord(at, kLive), std::memory_order_release);
-      return;
-    case WriteKind::kUpdate:
-      write.version->version.store(VersionWord(at, kLive), std::memory_order_release);
-      return;
-    case WriteKind::kDelete:
-      write.version->version.store(VersionWord(at, kTombstone), std::memory_order_release);
-      return;
+    case WriteKind::kInsert: txn::Settle(*write.home, at, kLive); return;
+    case WriteKind::kUpdate: txn::Settle(*write.version, at, kLive); return;
+    case WriteKind::kDelete: txn::Settle(*write.version, at, kTombstone); return;
     case WriteKind::kCancelled: return;
   }
 }
@@ -900,7 +868,7 @@ void SessionCore::Rollback(Status cause) {
     if (write->kind == WriteKind::kInsert || write->kind == WriteKind::kCancelled) {
       GiveCancelledInsert(*write);
       if (Planted(PlantedBug::kRollbackLeavesInsert)) {
-        PublishInsert(write->home, write->id, engine_.commits().horizon());
+        PublishInsert(*write->home, write->id, engine_.commits().horizon());
       }
     } else {
       GiveVersionSlot(*write->part, write->version, write->version_link);
