@@ -213,7 +213,6 @@ uint32_t TableSlots::HighestTick(const Slab& slab) const {
 
 size_t TableSlots::RetractEmptySlabs() {
   base::MutexLock lock(&mutex_);
-  size_t retracted = 0;
   std::erase_if(slabs_, [&](Slab* slab) {
     if (!slab->empty()) return false;
     if (slab->queued) std::erase(with_free_, slab);
@@ -221,10 +220,9 @@ size_t TableSlots::RetractEmptySlabs() {
     if (IsWholeExtent(*slab)) owned_.Clear(slab->extent);
     space_.RetractHomeSlab(*slab);
     retracted_.push_back(slab);
-    ++retracted;
     return true;
   });
-  return retracted;
+  return retracted_.size();
 }
 
 void TableSlots::ReturnRetracted(const std::function<bool(uint64_t, uint64_t)>& guarded) {

@@ -9,6 +9,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/planted_bug.h"
+#include "lib/txn/publish.h"
 #include "lib/txn/record_lock.h"
 #include "lib/txn/tidier.h"
 
@@ -44,14 +45,12 @@ using internal::kLive;
 using internal::kLookCloser;
 using internal::kQueued;
 using internal::kTombstone;
-using internal::LinkWord;
 using internal::OlderOf;
 using internal::PendingChange;
 using internal::PinScope;
 using internal::SlotHeader;
 using internal::StdAtomics;
 using internal::Timestamp;
-using internal::VersionWord;
 
 // From this many writes on, a transaction finds its own by a hash map instead of by looking at all.
 constexpr size_t kLinearWritesMax = 16;
@@ -111,8 +110,9 @@ SlotHeader* SessionCore::Locate(const TableState& table, uint64_t id, TablePart*
   const uint64_t slot = id & view.slot_mask;
   const uint64_t extent = slot >> view.geometry.index_bits;
   const uint64_t index = slot & view.geometry.index_mask;
-  if ((id & view.prefix_mask) != view.prefix || index >= view.geometry.slots_per_extent ||
-      OwnerOfSlot(view, extent, index) != view.number) {
+  // ID 0 is no ID, but it is what a slot without a record holds.
+  if (id == 0 || (id & view.prefix_mask) != view.prefix ||
+      index >= view.geometry.slots_per_extent || OwnerOfSlot(view, extent, index) != view.number) {
     return nullptr;
   }
   *part = found;
@@ -257,18 +257,23 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nano
         AwaitSettled(*home, *before);
         SlotHeader* top = NewestOf(change);
         const uint64_t version = top->version.load(std::memory_order_acquire);
-        // Reclaimed between the look and the lock, or not in the state the caller builds on.
-        const bool usable =
-            base == Base::kNewestLive ? (version & kLive) != 0 : (version & kTombstone) != 0;
-        if (IdOf(home->id.load(std::memory_order_acquire)) != id.value() || !usable) {
+        // Reclaimed between the look and the lock.
+        if (IdOf(home->id.load(std::memory_order_acquire)) != id.value()) {
           Unlock(*home, *before);
           return false;
         }
+        // Before its state: a record that was deleted after the snapshot is a conflict, not absent.
         if (snapshot.has_value() && BeginOf(version) > *snapshot &&
             !Planted(PlantedBug::kNoSnapshotCheck)) {
           Unlock(*home, *before);
           counters_.conflicts.Add();
           return Status::Conflict(BeginOf(version));
+        }
+        const bool usable =
+            base == Base::kNewestLive ? (version & kLive) != 0 : (version & kTombstone) != 0;
+        if (!usable) {
+          Unlock(*home, *before);
+          return false;
         }
         *newest = base == Base::kNewestLive ? top : NewestLiveOf(change);
         if (*newest == nullptr) {
@@ -301,37 +306,6 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nano
 
 // --- publishing
 
-// A record without newer version that is not readable at home was inserted by a commit that is
-// completing now: its last store settles the ID word, and must not come after one of ours.
-void SessionCore::AwaitSettled(const SlotHeader& home, uint64_t link) {
-  if (internal::NewestOf(link) != 0) return;
-  for (uint32_t spin = 0; home.id.load(std::memory_order_acquire) & kLookCloser; ++spin) {
-    StdAtomics::Pause(spin);
-  }
-}
-
-void SessionCore::PublishVersion(SlotHeader* home, SlotHeader* version, internal::VersionLink link,
-                                 uint64_t link_before, uint64_t id, Timestamp at, uint64_t state) {
-  version->id.store(id, std::memory_order_relaxed);
-  version->link.store(LinkWord(0, internal::NewestOf(link_before)), std::memory_order_relaxed);
-  version->version.store(VersionWord(at, state), std::memory_order_relaxed);
-  home->id.store(id | kLookCloser, std::memory_order_release);
-  const uint64_t deferred = link_before & internal::kDeferred;
-  Unlock(*home, LinkWord(link, OlderOf(link_before), kQueued | deferred));
-}
-
-void SessionCore::PublishInsert(SlotHeader* home, uint64_t id, Timestamp at) {
-  home->link.store(0, std::memory_order_relaxed);
-  home->version.store(VersionWord(at, kLive), std::memory_order_relaxed);
-  home->id.store(id | kLookCloser, std::memory_order_release);
-}
-
-// The horizon covers the insert. No pin is needed: until this store, nobody else changes the
-// record.
-void SessionCore::SettleInsert(SlotHeader* home, uint64_t id) {
-  home->id.store(id, std::memory_order_release);
-}
-
 void SessionCore::NoteChanged(uint64_t id, uint64_t link_before) {
   if (link_before & kQueued) return;
   while (changed_.room() == 0) tidier_.Help();
@@ -345,10 +319,10 @@ void SessionCore::MakeRoom(uint64_t entries) {
 
 Result<bool> SessionCore::PublishSingle(PendingChange& change, uint64_t state,
                                         SessionCounter& counter) {
-  const Timestamp at = engine_.commits().Reserve();
-  PublishVersion(change.home, change.version, change.version_link, change.link_before, change.id,
-                 at, state);
-  engine_.commits().Complete(at);
+  CommitInOrder(engine_.commits(), [&](Timestamp at) {
+    PublishVersion(*change.home, *change.version, change.version_link, change.link_before,
+                   change.id, at, state);
+  });
   change.session = nullptr;
   NoteChanged(change.id, change.link_before);
   counter.Add();
@@ -393,10 +367,8 @@ Result<RecordId> SessionCore::Insert(TableState& table, std::span<const std::byt
   SlotHeader* home = nullptr;
   Result<RecordId> id = PrepareInsert(table, payload, size_class, &part, &home);
   if (!id.ok()) return id;
-  const Timestamp at = engine_.commits().Reserve();
-  PublishInsert(home, id->value(), at);
-  engine_.commits().Complete(at);
-  SettleInsert(home, id->value());
+  CommitInOrder(engine_.commits(), [&](Timestamp at) { PublishInsert(*home, id->value(), at); });
+  SettleInsert(*home, id->value());
   counters_.inserts.Add();
   counters_.commits.Add();
   return id;
@@ -436,10 +408,8 @@ Status SessionCore::InsertWithId(TableState& table, RecordId id,
   TablePart* part = nullptr;
   SlotHeader* home = nullptr;
   FLAGSTONE_RETURN_IF_ERROR(PrepareInsertWithId(table, id, payload, &part, &home));
-  const Timestamp at = engine_.commits().Reserve();
-  PublishInsert(home, id.value(), at);
-  engine_.commits().Complete(at);
-  SettleInsert(home, id.value());
+  CommitInOrder(engine_.commits(), [&](Timestamp at) { PublishInsert(*home, id.value(), at); });
+  SettleInsert(*home, id.value());
   counters_.inserts.Add();
   counters_.commits.Add();
   return Status::Ok();
@@ -467,10 +437,10 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
     const uint64_t slot = id.value() & view.slot_mask;
     return view.geometry.HomeAt(slot >> view.geometry.index_bits, slot & view.geometry.index_mask);
   };
-  const Timestamp at = engine_.commits().Reserve();
-  for (const RecordId id : ids) PublishInsert(home_of(id), id.value(), at);
-  engine_.commits().Complete(at);
-  for (const RecordId id : ids) SettleInsert(home_of(id), id.value());
+  CommitInOrder(engine_.commits(), [&](Timestamp at) {
+    for (const RecordId id : ids) PublishInsert(*home_of(id), id.value(), at);
+  });
+  for (const RecordId id : ids) SettleInsert(*home_of(id), id.value());
   counters_.inserts.Add(ids.size());
   counters_.commits.Add();
   return Status::Ok();
@@ -811,7 +781,6 @@ Result<Timestamp> SessionCore::Commit() {
   Timestamp at = 0;
   if (!writes.empty()) {
     MakeRoom(std::min<size_t>(writes.size(), ChangedRing::kCapacity / 4));
-    PinScope pin(participant_);
     at = engine_.commits().Reserve();
     if (Planted(PlantedBug::kHorizonTooEarly)) {
       Publish(writes.front(), at);
@@ -822,7 +791,7 @@ Result<Timestamp> SessionCore::Commit() {
       engine_.commits().Complete(at);
     }
     for (const Write& write : writes) {
-      if (write.kind == WriteKind::kInsert) SettleInsert(write.home, write.id);
+      if (write.kind == WriteKind::kInsert) SettleInsert(*write.home, write.id);
     }
   }
   for (const Write& write : writes) {
@@ -841,11 +810,11 @@ Result<Timestamp> SessionCore::Commit() {
 
 void SessionCore::Publish(const Write& write, Timestamp at) {
   switch (write.kind) {
-    case WriteKind::kInsert: PublishInsert(write.home, write.id, at); return;
+    case WriteKind::kInsert: PublishInsert(*write.home, write.id, at); return;
     case WriteKind::kUpdate:
     case WriteKind::kDelete:
-      PublishVersion(write.home, write.version, write.version_link, write.link_before, write.id, at,
-                     write.kind == WriteKind::kUpdate ? kLive : kTombstone);
+      PublishVersion(*write.home, *write.version, write.version_link, write.link_before, write.id,
+                     at, write.kind == WriteKind::kUpdate ? kLive : kTombstone);
       return;
     case WriteKind::kCancelled: return;
   }
@@ -876,7 +845,7 @@ void SessionCore::Rollback(Status cause) {
     if (write->kind == WriteKind::kInsert || write->kind == WriteKind::kCancelled) {
       GiveCancelledInsert(*write);
       if (Planted(PlantedBug::kRollbackLeavesInsert)) {
-        PublishInsert(write->home, write->id, engine_.commits().horizon());
+        PublishInsert(*write->home, write->id, engine_.commits().horizon());
       }
     } else {
       GiveVersionSlot(*write->part, write->version, write->version_link);

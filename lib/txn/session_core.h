@@ -198,12 +198,6 @@ class SessionCore {
                                  internal::SlotHeader** home);
   Status PrepareInsertWithId(TableState& table, RecordId id, std::span<const std::byte> payload,
                              TablePart** part, internal::SlotHeader** home);
-  void PublishInsert(internal::SlotHeader* home, uint64_t id, internal::Timestamp at);
-  void SettleInsert(internal::SlotHeader* home, uint64_t id);
-  static void AwaitSettled(const internal::SlotHeader& home, uint64_t link);
-  void PublishVersion(internal::SlotHeader* home, internal::SlotHeader* version,
-                      internal::VersionLink link, uint64_t link_before, uint64_t id,
-                      internal::Timestamp at, uint64_t state);
   Result<bool> PublishSingle(internal::PendingChange& change, uint64_t state,
                              SessionCounter& counter);
   // Puts a published change on the list for maintenance, once.

@@ -139,7 +139,9 @@ BasicSlotHeader<A>* FindVisible(BasicSlotHeader<A>& home, uint64_t id, Timestamp
   };
   if (BasicSlotHeader<A>* newer = newest_within(NewestOf(link)); newer != nullptr) return newer;
   const uint64_t own = home.version.load(std::memory_order_acquire);
-  if ((own & kStateMask) != 0 && BeginOf(own) <= bound) return &home;
+  // A free slot: its link word belongs to the list of free slots.
+  if ((own & kStateMask) == 0) return nullptr;
+  if (BeginOf(own) <= bound) return &home;
   return newest_within(OlderOf(link));
 }
 
