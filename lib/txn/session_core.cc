@@ -257,18 +257,28 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nano
         change.id = id.value();
         SlotHeader* top = NewestOf(change);
         const uint64_t version = top->version.load(std::memory_order_acquire);
-        // Reclaimed between the look and the lock, or not in the state the caller builds on.
-        const bool usable =
-            base == Base::kNewestLive ? (version & kLive) != 0 : (version & kTombstone) != 0;
-        if (home->id.load(std::memory_order_acquire) != id.value() || !usable) {
+        // Reclaimed between the look and the lock.
+        if (home->id.load(std::memory_order_acquire) != id.value()) {
           Unlock(*home, *before);
           return false;
         }
+        const uint64_t state = base == Base::kNewestLive ? kLive : kTombstone;
         if (snapshot.has_value() && BeginOf(version) > *snapshot &&
             !Planted(PlantedBug::kNoSnapshotCheck)) {
+          // Changed, deleted or brought back since the snapshot. What the snapshot itself does not
+          // see in the state to build on is absent for it all the same.
+          const SlotHeader* seen =
+              internal::FindVisible<StdAtomics>(*home, id.value(), *snapshot, part->view.geometry);
+          const bool conflict =
+              seen != nullptr && (seen->version.load(std::memory_order_relaxed) & state) != 0;
           Unlock(*home, *before);
+          if (!conflict) return false;
           counters_.conflicts.Add();
           return Status::Conflict(BeginOf(version));
+        }
+        if ((version & state) == 0) {
+          Unlock(*home, *before);
+          return false;
         }
         *newest = base == Base::kNewestLive ? top : NewestLiveOf(change);
         if (*newest == nullptr) {
