@@ -75,7 +75,8 @@ class [[nodiscard]] RecordGuard {
     if (guard_ == nullptr) return;  // shows an uncommitted write of the session's own transaction
     guard_->store(0, std::memory_order_release);
     internal::Participant& participant = *internal::ParticipantOf(guard_);
-    participant.free_guards |= uint64_t{1} << internal::GuardIndexOf(guard_);
+    participant.free_guards |=
+        (uint64_t{1} << internal::GuardIndexOf(guard_)) & participant.all_guards;
   }
 
   // For the library: a guard on `slot`, already announced in `guard`; an empty one with a code.

@@ -69,6 +69,7 @@ Result<internal::Participant*> Registry::Join() {
     used_count_.store(used + 1, std::memory_order_release);
   }
   participant->free_guards = all_guards_free_;
+  participant->all_guards = all_guards_free_;
   participant->barrier_kind = barrier_kind_;
   return participant;
 }

@@ -85,7 +85,6 @@ class StoreCore {
   mutable base::Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_map<std::string, txn::TableState*> tables_ ABSL_GUARDED_BY(mutex_);
-  std::vector<page::ExtentRange*> ranges_ ABSL_GUARDED_BY(mutex_);  // owned by the engine's classes
 };
 
 }  // namespace flagstone::store

@@ -78,7 +78,13 @@ Result<std::unique_ptr<SessionCore>> SessionCore::Create(Engine& engine, Tidier&
   FLAGSTONE_RETURN_IF_ERROR(engine.CheckAlive());
   Result<internal::Participant*> participant = engine.registry().Join();
   if (!participant.ok()) return participant.status();
-  std::unique_ptr<SessionCore> core(new SessionCore(engine, tidier, **participant));
+  std::unique_ptr<SessionCore> core;
+  try {
+    core.reset(new SessionCore(engine, tidier, **participant));
+  } catch (...) {
+    engine.registry().Leave(*participant);
+    throw;
+  }
   tidier.Attach(*core);
   return core;
 }
@@ -136,8 +142,8 @@ bool SessionCore::OwnGuardOn(const SlotHeader* slot) const {
 
 Result<uint32_t> SessionCore::TakeHomeSlot(TablePart& part) {
   if (part.cache_number >= home_caches_.size()) {
-    home_caches_.resize(part.cache_number + 1);
     home_cache_parts_.resize(part.cache_number + 1);
+    home_caches_.resize(part.cache_number + 1);
   }
   std::unique_ptr<slab::HomeSlotCache>& cache = home_caches_[part.cache_number];
   if (cache == nullptr) {
@@ -458,17 +464,26 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
                                std::span<RecordId> ids) {
   TablePart* part = nullptr;
   SlotHeader* home = nullptr;
-  for (size_t i = 0; i < ids.size(); ++i) {
-    Result<RecordId> id =
-        PrepareInsert(table, payloads.subspan(i * table.record_bytes, table.record_bytes),
-                      std::nullopt, &part, &home);
-    if (!id.ok()) {
-      for (size_t undo = 0; undo < i; ++undo) {
-        GiveHomeSlot(*part, SlotOf(ids[undo].value()), TickOf(ids[undo].value()));
-      }
-      return std::move(id).status();
+  size_t prepared = 0;
+  const auto undo = [&] {
+    for (const RecordId id : ids.first(prepared)) {
+      GiveHomeSlot(*part, SlotOf(id.value()), TickOf(id.value()));
     }
-    ids[i] = *id;
+  };
+  try {
+    for (; prepared < ids.size(); ++prepared) {
+      Result<RecordId> id =
+          PrepareInsert(table, payloads.subspan(prepared * table.record_bytes, table.record_bytes),
+                        std::nullopt, &part, &home);
+      if (!id.ok()) {
+        undo();
+        return std::move(id).status();
+      }
+      ids[prepared] = *id;
+    }
+  } catch (...) {
+    undo();
+    throw;
   }
   if (ids.empty()) return Status::Ok();
   const internal::TableView& view = part->view;
@@ -641,9 +656,17 @@ SessionCore::Write* SessionCore::FindWrite(uint64_t id) {
   return found == transaction_.write_of_id.end() ? nullptr : &writes[found->second];
 }
 
+void SessionCore::ReserveWrite() {
+  std::vector<Write>& writes = transaction_.writes;
+  if (writes.size() == writes.capacity()) {
+    writes.reserve(std::max(kLinearWritesMax, 2 * writes.capacity()));
+  }
+  if (writes.size() >= kLinearWritesMax) transaction_.write_of_id.reserve(writes.size() + 1);
+}
+
 void SessionCore::AddWrite(const Write& write) {
   std::vector<Write>& writes = transaction_.writes;
-  writes.push_back(write);
+  writes.push_back(write);  // ReserveWrite() made the room
   if (writes.size() <= kLinearWritesMax) return;
   auto& index = transaction_.write_of_id;
   if (index.empty()) {
@@ -697,6 +720,7 @@ Result<RecordId> SessionCore::TransactionInsert(TableState& table,
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
   TablePart* part = nullptr;
   SlotHeader* home = nullptr;
+  ReserveWrite();
   Result<RecordId> id = PrepareInsert(table, payload, size_class, &part, &home);
   if (!id.ok()) {
     return id.code() == StatusCode::kInvalidArgument ? id : Result<RecordId>(Fail(id.status()));
@@ -711,6 +735,7 @@ Status SessionCore::TransactionInsertWithId(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
   TablePart* part = nullptr;
   SlotHeader* home = nullptr;
+  ReserveWrite();
   if (Status status = PrepareInsertWithId(table, id, payload, &part, &home); !status.ok()) {
     return status.code() == StatusCode::kInvalidArgument ? status : Fail(std::move(status));
   }
@@ -741,6 +766,7 @@ Result<SessionCore::Write*> SessionCore::WriteForChange(TableState& table, Recor
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return absent;
+  ReserveWrite();
   if (Status room =
           ReserveVersionSlot(*part, kind == WriteKind::kDelete ? slab::VersionUse::kDelete
                                                                : slab::VersionUse::kUpdate);
@@ -900,6 +926,13 @@ void SessionCore::CountWrites() {
 
 void SessionCore::Rollback(Status cause) {
   if (!transaction_.running) return;
+  if (!engine_.registry().alive()) {
+    // The child of a fork has none of the memory that the writes point to.
+    transaction_.writes.clear();
+    transaction_.write_of_id.clear();
+    transaction_.running = false;
+    return;
+  }
   for (auto write = transaction_.writes.rbegin(); write != transaction_.writes.rend(); ++write) {
     if (write->kind == WriteKind::kInsert || write->kind == WriteKind::kCancelled) {
       GiveCancelledInsert(*write);

@@ -217,6 +217,8 @@ class SessionCore {
   Status CheckWritable();
   Status Fail(Status status);
   Write* FindWrite(uint64_t id);
+  // Makes room for one more write: after it, until AddWrite(), nothing of this can fail.
+  void ReserveWrite();
   void AddWrite(const Write& write);
   // Locks the record and adds the write; nullptr when it is absent.
   Result<Write*> WriteForChange(TableState& table, RecordId id, WriteKind kind, Base base);

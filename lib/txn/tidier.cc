@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "lib/base/check.h"
@@ -43,6 +44,13 @@ constexpr uint64_t kFromDeferred = uint64_t{1} << 63;
 
 }  // namespace
 
+template <typename T>
+void Tidier::MakeRoom(std::vector<T>& list, size_t count) {
+  if (list.capacity() - list.size() < count) {
+    list.reserve(std::max(2 * list.capacity(), list.size() + count));
+  }
+}
+
 Tidier::Tidier(Engine& engine, const TidierOptions& options) : engine_(engine), options_(options) {
   // The window reaches back to the beginning until it is full.
   if (options_.history_ns > 0) {
@@ -57,7 +65,16 @@ void Tidier::Attach(SessionCore& session) {
 
 void Tidier::Detach(SessionCore& session) {
   base::MutexLock lock(&mutex_);
-  session.changed().Drain(ChangedRing::kCapacity, [this](uint64_t id) { again_.push_back(id); });
+  // A session ends without fail: where there is no room for its list, the list is worked off.
+  while (session.changed().waiting_count() > 0) {
+    try {
+      MakeRoom(again_, session.changed().waiting_count());
+      session.changed().Drain(ChangedRing::kCapacity,
+                              [this](uint64_t id) { again_.push_back(id); });
+    } catch (const std::bad_alloc&) {
+      RunLocked(kHelpRecordsMax);
+    }
+  }
   std::erase(sessions_, &session);
   ended_sessions_ += session.counters();
 }
@@ -125,6 +142,17 @@ TidierCounters Tidier::counters() const {
 // --------------------------------------------------------------------------------------
 
 uint64_t Tidier::RunLocked(uint64_t records_max) {
+  try {
+    return RunSteps(records_max);
+  } catch (const std::bad_alloc&) {
+    // Each step makes its room before it takes anything on: what it did not come to is in batch_,
+    // in again_ or among the retiring slots, and the next cycle goes on with it.
+    ++counters_.cycles_out_of_memory;
+    return 0;
+  }
+}
+
+uint64_t Tidier::RunSteps(uint64_t records_max) {
   // 1. From now on no snapshot begins below the horizon, nor below the retained history.
   RaiseFloors();
   // 2. What was changed; all of it was published before the barrier.
@@ -176,9 +204,9 @@ void Tidier::RaiseFloors() {
 }
 
 void Tidier::GatherChanged(uint64_t records_max) {
-  batch_.clear();
   copied_in_cycle_.clear();
-  std::swap(batch_, again_);
+  // What a cycle that ran out of memory left in batch_ is visited once more, which does no harm.
+  if (batch_.empty()) std::swap(batch_, again_);
   // Sessions in turn, so that a busy one cannot starve the others.
   for (size_t i = 0; i < sessions_.size() && batch_.size() < records_max; ++i) {
     next_session_ = (next_session_ + 1) % sessions_.size();
@@ -247,6 +275,11 @@ void Tidier::CutOldSnapshots() {
 
 uint64_t Tidier::FreeRetired() {
   uint64_t freed = 0;
+  for (const RetiredVersion& retired : retiring_versions_) ++retired_counts_[retired.size_class];
+  for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
+    freed_versions_[size_class].reserve(std::exchange(retired_counts_[size_class], 0));
+  }
+  freed_homes_.reserve(retiring_homes_.size());
   std::erase_if(retiring_versions_, [&](const RetiredVersion& retired) {
     const internal::SlotGeometry& geometry =
         engine_.class_state(retired.size_class)->space->geometry();
@@ -288,6 +321,7 @@ uint64_t Tidier::FreeRetired() {
 }
 
 void Tidier::VisitAll() {
+  MakeRoom(again_, batch_.size());
   TablePart* part = nullptr;
   TablePart* ahead = nullptr;
   const auto part_of = [this](TablePart* last, uint64_t id) {
@@ -331,7 +365,13 @@ void Tidier::VisitRecord(uint64_t entry, TablePart& part) {
     return;
   }
   uint64_t link = *before & ~(entry == id ? 0 : kDeferred);
-  const Visit visit = Tidy(part, home, id, &link);
+  Visit visit = Visit::kAgain;
+  try {
+    visit = Tidy(part, home, id, &link);
+  } catch (const std::bad_alloc&) {
+    Unlock(home, link);  // it stands in batch_ still
+    throw;
+  }
   link &= ~kQueued;
   if (visit == Visit::kAgain) {
     link |= kQueued;
@@ -403,6 +443,8 @@ Tidier::Visit Tidier::Tidy(TablePart& part, SlotHeader& home, uint64_t id, uint6
   // 1. All versions, and which of them are read by someone.
   bool home_is_copied = false;
   ListVersions(part.view.geometry, home, *link, &home_is_copied);
+  MakeRoom(retiring_versions_, nodes_.size() + 1);
+  MakeRoom(retiring_homes_, 1);
   MarkNeeded();
   Node& newest = nodes_[0];
   if (newest.begin > settled_) return Visit::kAgain;  // not visible before the barrier
@@ -436,8 +478,8 @@ Tidier::Visit Tidier::Tidy(TablePart& part, SlotHeader& home, uint64_t id, uint6
   for (Node& node : nodes_) {
     if (node.link != 0 || at_home || deleted || !node.needed) continue;
     if (Planted(PlantedBug::kNoCopyAside)) continue;
-    if (!CopyHomeAside(part, node)) return Visit::kAgain;  // no memory: nothing was changed
     copied_in_cycle_.insert(id);
+    if (!CopyHomeAside(part, node)) return Visit::kAgain;  // no memory: nothing was changed
     ++progress_;
   }
   if (come_home && copied_in_cycle_.contains(id)) {

@@ -56,6 +56,8 @@ struct BasicParticipant {
 
   // Owned by the session's user.
   uint64_t free_guards;  // bit i: guards[i] is free. Zero in a forked child: its pages are wiped.
+  uint64_t all_guards;   // bit i: guards[i] may be used. Zero in a forked child, where it keeps a
+                         // guard that ends from coming free.
   uint64_t snapshot_serial;
   uint32_t pin_depth;
   BarrierKind barrier_kind;
