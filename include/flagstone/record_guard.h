@@ -37,6 +37,7 @@ class [[nodiscard]] RecordGuard {
   RecordGuard(RecordGuard&& other) noexcept
       : slot_(std::exchange(other.slot_, nullptr)),
         guard_(other.guard_),
+        id_(other.id_),
         payload_bytes_(other.payload_bytes_),
         code_(other.code_) {}
   RecordGuard& operator=(RecordGuard&& other) noexcept {
@@ -44,6 +45,7 @@ class [[nodiscard]] RecordGuard {
       Release();
       slot_ = std::exchange(other.slot_, nullptr);
       guard_ = other.guard_;
+      id_ = other.id_;
       payload_bytes_ = other.payload_bytes_;
       code_ = other.code_;
     }
@@ -62,8 +64,8 @@ class [[nodiscard]] RecordGuard {
   std::span<const std::byte> bytes() const {
     return {reinterpret_cast<const std::byte*>(internal::PayloadOf(slot_)), payload_bytes_};
   }
-  RecordId id() const { return RecordId(slot_->id.load(std::memory_order_relaxed)); }
-  // Commit timestamp of the version shown.
+  RecordId id() const { return id_; }
+  // Commit timestamp of the version shown; 0 for an uncommitted write of the own transaction.
   uint64_t timestamp() const {
     return internal::BeginOf(slot_->version.load(std::memory_order_relaxed));
   }
@@ -81,13 +83,15 @@ class [[nodiscard]] RecordGuard {
 
   // For the library: a guard on `slot`, already announced in `guard`; an empty one with a code.
   RecordGuard(const internal::SlotHeader* slot, std::atomic<uint64_t>* guard,
-              uint32_t payload_bytes)
-      : slot_(slot), guard_(guard), payload_bytes_(payload_bytes) {}
+              uint32_t payload_bytes, RecordId id)
+      : slot_(slot), guard_(guard), id_(id), payload_bytes_(payload_bytes) {}
   explicit RecordGuard(StatusCode code) : code_(code) {}
 
  private:
   const internal::SlotHeader* slot_ = nullptr;
   std::atomic<uint64_t>* guard_ = nullptr;
+  // The slot is not asked: it has no ID before a commit, and none after reclamation.
+  RecordId id_;
   uint32_t payload_bytes_ = 0;
   StatusCode code_ = StatusCode::kOk;
 };

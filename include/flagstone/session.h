@@ -336,7 +336,7 @@ inline RecordGuard Reader::Get(const RecordTable& table, RecordId id) {
     if (view.extent_owner[place.extent].load(std::memory_order_acquire) == view.number &&
         internal::ReadableAtHome(*place.slot, id.value())) [[likely]] {
       participant.free_guards &= participant.free_guards - 1;
-      return RecordGuard(place.slot, &participant.guards[index], view.payload_bytes);
+      return RecordGuard(place.slot, &participant.guards[index], view.payload_bytes, id);
     }
     participant.ReleaseGuard(index);
   }

@@ -125,11 +125,11 @@ SlotHeader* SessionCore::Locate(const TableState& table, uint64_t id, TablePart*
   return view.geometry.HomeAt(extent, index);
 }
 
-RecordGuard SessionCore::GuardOn(SlotHeader* slot, uint32_t payload_bytes) {
+RecordGuard SessionCore::GuardOn(SlotHeader* slot, uint32_t payload_bytes, RecordId id) {
   const int index = std::countr_zero(participant_.free_guards);
   participant_.Guard(index, reinterpret_cast<uint64_t>(slot));
   participant_.free_guards &= participant_.free_guards - 1;
-  return RecordGuard(slot, &participant_.guards[index], payload_bytes);
+  return RecordGuard(slot, &participant_.guards[index], payload_bytes, id);
 }
 
 bool SessionCore::OwnGuardOn(const SlotHeader* slot) const {
@@ -223,7 +223,7 @@ RecordGuard SessionCore::Read(TableState& table, RecordId id) {
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
     return RecordGuard();
   }
-  return GuardOn(found, table.record_bytes);
+  return GuardOn(found, table.record_bytes, id);
 }
 
 // --- locking
@@ -688,8 +688,8 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
           own->kind == WriteKind::kCancelled) {
         return RecordGuard();
       }
-      return GuardOn(own->kind == WriteKind::kInsert ? own->home : own->version,
-                     table.record_bytes);
+      return GuardOn(own->kind == WriteKind::kInsert ? own->home : own->version, table.record_bytes,
+                     id);
     }
   }
   const bool latest = transaction_.options.isolation == IsolationLevel::kReadCommitted &&
@@ -710,7 +710,7 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
     return RecordGuard();
   }
-  return GuardOn(found, table.record_bytes);
+  return GuardOn(found, table.record_bytes, id);
 }
 
 Result<RecordId> SessionCore::TransactionInsert(TableState& table,
@@ -725,6 +725,7 @@ Result<RecordId> SessionCore::TransactionInsert(TableState& table,
   if (!id.ok()) {
     return id.code() == StatusCode::kInvalidArgument ? id : Result<RecordId>(Fail(id.status()));
   }
+  home->version.store(0, std::memory_order_relaxed);  // not committed: no timestamp
   AddWrite({WriteKind::kInsert, part, home, nullptr, 0, 0, id->value()});
   return id;
 }
@@ -739,6 +740,7 @@ Status SessionCore::TransactionInsertWithId(TableState& table, RecordId id,
   if (Status status = PrepareInsertWithId(table, id, payload, &part, &home); !status.ok()) {
     return status.code() == StatusCode::kInvalidArgument ? status : Fail(std::move(status));
   }
+  home->version.store(0, std::memory_order_relaxed);  // not committed: no timestamp
   AddWrite({WriteKind::kInsert, part, home, nullptr, 0, 0, id.value()});
   return Status::Ok();
 }

@@ -172,7 +172,7 @@ class SessionCore {
   // The part and home slot that `id` names in `table`; nullptr when it can name none there.
   internal::SlotHeader* Locate(const TableState& table, uint64_t id, TablePart** part) const;
   // A guard on a slot found under a pin; one is free.
-  RecordGuard GuardOn(internal::SlotHeader* slot, uint32_t payload_bytes);
+  RecordGuard GuardOn(internal::SlotHeader* slot, uint32_t payload_bytes, RecordId id);
   bool OwnGuardOn(const internal::SlotHeader* slot) const;
   Result<uint32_t> TakeHomeSlot(TablePart& part);
   void GiveHomeSlot(TablePart& part, uint32_t slot, uint32_t last_tick);

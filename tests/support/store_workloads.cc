@@ -583,7 +583,6 @@ class StoreModelSubject : public ModelSubject {
     std::vector<StepOutcome> outcomes;
     for (const ModelChange& change : changes) {
       outcomes.push_back(ChangeIn(txn, change));
-      if (outcomes.back() != StepOutcome::kOk) break;
     }
     if (end == ModelOp::TxnEnd::kAbort) {
       txn.Rollback();
