@@ -112,7 +112,7 @@ class FLAGSTONE_EXPORT Reader {
   }
   // The same without guards to keep: calls visit(index, guard) for each ID, in order, with a guard
   // that ends after the call. Any number of IDs.
-  template <typename Visit>
+  template <std::invocable<size_t, RecordGuard> Visit>
   void MultiGet(const RecordTable& table, std::span<const RecordId> ids, Visit&& visit) {
     constexpr size_t kAhead = 16;  // about as many lines as a core fetches at a time
     const size_t lead = ids.size() < kAhead ? ids.size() : kAhead;

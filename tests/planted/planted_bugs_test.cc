@@ -4,7 +4,9 @@
 // How:  this program is linked with the store's sources compiled with FLAGSTONE_WITH_PLANTED_BUGS.
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -70,6 +72,22 @@ std::string PinnedReader() {
   Settle(store);
   if (store.Statistics().maintenance.homecomings == 0) return "nothing came home at all";
   return done == 0 ? "" : "a payload was overwritten under a pinned reader";
+}
+
+// A guard on a version that is not at home keeps the version's slot from being used again.
+std::string GuardOnAVersion() {
+  Store store = *Store::OpenInMemory(TestStoreOptions());
+  Session session = *store.NewSession();
+  const auto table = *store.CreateTableOf<int64_t>("table");
+  const RecordId id = *session.Insert(table, int64_t{1});
+  static_cast<void>(session.UpdateTo(table, id, int64_t{2}));
+  const TypedGuard<int64_t> guard = session.Get(table, id);
+  for (int64_t i = 0; i < 1'000; ++i) {
+    static_cast<void>(session.UpdateTo(table, id, i + 3));
+    if (i % 10 == 0) Settle(store);
+    if (*guard != 2) return "a guarded version was overwritten after " + std::to_string(i);
+  }
+  return "";
 }
 
 // IDs are never issued twice, by slots that are freed one by one or with their extent.
@@ -165,26 +183,27 @@ std::string CutSnapshots() {
 
 struct Plant {
   PlantedBug bug;
+  uint32_t row;  // of the scorecard, whose proof it is besides row 20; 0: none
   const char* name;
   std::function<std::string()> watch;
 };
 const std::vector<Plant>& Plants() {
   static const std::vector<Plant> plants = {
-      {PlantedBug::kNoSnapshotCheck, "no snapshot check", Schedules},
-      {PlantedBug::kOldestSnapshotForgotten, "oldest snapshot forgotten", PinnedHistories},
-      {PlantedBug::kHomecomingIgnoresGuards, "homecoming ignores guards", PinnedHistories},
-      {PlantedBug::kGuardedVersionFreed, "guarded version freed", PinnedHistories},
-      {PlantedBug::kPinsIgnored, "pins ignored", PinnedReader},
-      {PlantedBug::kNoCopyAside, "no copy aside", PinnedHistories},
-      {PlantedBug::kHorizonTooEarly, "horizon too early", Transfers},
-      {PlantedBug::kRollbackKeepsLock, "rollback keeps lock", PinnedHistories},
-      {PlantedBug::kRollbackLeavesInsert, "rollback leaves insert", PinnedHistories},
-      {PlantedBug::kSlotReusedWithinItsTick, "slot reused within its tick", IdsWithinOneTick},
-      {PlantedBug::kReturnedExtentForgetsTick, "returned extent forgets its tick",
+      {PlantedBug::kNoSnapshotCheck, 6, "no snapshot check", Schedules},
+      {PlantedBug::kOldestSnapshotForgotten, 8, "oldest snapshot forgotten", PinnedHistories},
+      {PlantedBug::kHomecomingIgnoresGuards, 8, "homecoming ignores guards", PinnedHistories},
+      {PlantedBug::kGuardedVersionFreed, 8, "guarded version freed", GuardOnAVersion},
+      {PlantedBug::kPinsIgnored, 8, "pins ignored", PinnedReader},
+      {PlantedBug::kNoCopyAside, 8, "no copy aside", PinnedHistories},
+      {PlantedBug::kHorizonTooEarly, 6, "horizon too early", Transfers},
+      {PlantedBug::kRollbackKeepsLock, 6, "rollback keeps lock", PinnedHistories},
+      {PlantedBug::kRollbackLeavesInsert, 6, "rollback leaves insert", PinnedHistories},
+      {PlantedBug::kSlotReusedWithinItsTick, 0, "slot reused within its tick", IdsWithinOneTick},
+      {PlantedBug::kReturnedExtentForgetsTick, 0, "returned extent forgets its tick",
        IdsOfReturnedExtents},
-      {PlantedBug::kNoDeleteReserve, "no delete reserve", DeletesOfAFullStore},
-      {PlantedBug::kCutSnapshotReadsOn, "cut snapshot reads on", CutSnapshots},
-      {PlantedBug::kTombstoneReclaimedEarly, "tombstone reclaimed early", PinnedHistories},
+      {PlantedBug::kNoDeleteReserve, 0, "no delete reserve", DeletesOfAFullStore},
+      {PlantedBug::kCutSnapshotReadsOn, 8, "cut snapshot reads on", CutSnapshots},
+      {PlantedBug::kTombstoneReclaimedEarly, 8, "tombstone reclaimed early", PinnedHistories},
   };
   return plants;
 }
@@ -195,22 +214,38 @@ TEST(PlantedBugsTest, EveryPlantedBugIsCaughtByItsWorkload) {
   row.name = "planted bugs";
   row.unit = "bugs";
   row.seed = 1;
+  // Their counts are those of tests/isolation, which runs the same workloads without the bugs.
+  ScorecardRow isolation;
+  isolation.number = 6;
+  isolation.name = "isolation on records";
+  isolation.unit = "transactions";
+  isolation.seed = 1;
+  ScorecardRow reclamation;
+  reclamation.number = 8;
+  reclamation.name = "snapshots against reclamation";
+  reclamation.unit = "runs";
+  reclamation.seed = 1;
   for (const Plant& plant : Plants()) {
     SCOPED_TRACE(plant.name);
     base::planted_bug.store(plant.bug);
     const std::string found = plant.watch();
     base::planted_bug.store(PlantedBug::kNone);
     ++row.count;
+    ScorecardRow& watched = plant.row == 6 ? isolation : reclamation;
     if (found.empty()) {
       row.Missed(plant.name);
+      if (plant.row != 0) watched.Missed(plant.name);
     } else {
       row.Caught(plant.name);
+      if (plant.row != 0) watched.Caught(plant.name);
       std::printf("%s: %.120s\n", plant.name, found.c_str());
     }
     EXPECT_NE(found, "");
   }
   EXPECT_EQ(row.count + 1, static_cast<uint64_t>(PlantedBug::kCount));
   row.Record();
+  isolation.Record();
+  reclamation.Record();
 }
 
 TEST(PlantedBugsTest, TheWorkloadsAreSilentWithoutThem) {
@@ -219,6 +254,7 @@ TEST(PlantedBugsTest, TheWorkloadsAreSilentWithoutThem) {
   EXPECT_EQ(AppendHistories(), "");
   EXPECT_EQ(Transfers(), "");
   EXPECT_EQ(PinnedReader(), "");
+  EXPECT_EQ(GuardOnAVersion(), "");
   EXPECT_EQ(IdsWithinOneTick(), "");
   EXPECT_EQ(IdsOfReturnedExtents(), "");
   EXPECT_EQ(DeletesOfAFullStore(), "");

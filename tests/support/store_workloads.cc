@@ -148,6 +148,7 @@ class PinnedHistory {
   struct Held {
     RecordGuard guard;
     uint64_t id;
+    uint64_t timestamp;
     Bytes bytes;
   };
   struct Past {
@@ -438,7 +439,8 @@ class PinnedHistory {
   void CompareGuard(const Held& held) {
     const std::span<const std::byte> bytes = held.guard.bytes();
     if (Bytes(bytes.begin(), bytes.end()) != held.bytes) Fail("a guarded payload has changed");
-    if (held.guard.id().value() != held.id) Fail("a guarded slot has another ID");
+    if (held.guard.id().value() != held.id) Fail("a guard has another ID");
+    if (held.guard.timestamp() != held.timestamp) Fail("a guarded version has another timestamp");
   }
 
   // --- what is held over many commits
@@ -508,7 +510,8 @@ class PinnedHistory {
       if (guard) {
         const std::span<const std::byte> bytes = guard.bytes();
         const uint64_t id = guard.id().value();
-        guards_.push_back({std::move(guard), id, Bytes(bytes.begin(), bytes.end())});
+        const uint64_t timestamp = guard.timestamp();
+        guards_.push_back({std::move(guard), id, timestamp, Bytes(bytes.begin(), bytes.end())});
       }
     }
     if (!guards_.empty() && random_.OneIn(6)) {
