@@ -652,8 +652,44 @@ SessionCore::Write* SessionCore::FindWrite(uint64_t id) {
     }
     return nullptr;
   }
-  const auto found = transaction_.write_of_id.find(id);
-  return found == transaction_.write_of_id.end() ? nullptr : &writes[found->second];
+  const uint32_t found = transaction_.write_of_id.Find(writes, id);
+  return found == 0 ? nullptr : &writes[found - 1];
+}
+
+void SessionCore::WriteIndex::Reserve(size_t count, const std::vector<Write>& writes) {
+  if (2 * count > places_.size()) {
+    std::vector<uint32_t> larger(std::bit_ceil(4 * count));
+    places_.swap(larger);
+    used_ = 0;
+  }
+  while (used_ < writes.size()) Add(writes, static_cast<uint32_t>(used_));
+}
+
+void SessionCore::WriteIndex::Add(const std::vector<Write>& writes, uint32_t index) {
+  size_t at = Start(writes[index].id) & (places_.size() - 1);
+  while (places_[at] != 0) at = (at + 1) & (places_.size() - 1);
+  places_[at] = index + 1;
+  ++used_;
+}
+
+uint32_t SessionCore::WriteIndex::Find(const std::vector<Write>& writes, uint64_t id) const {
+  size_t at = Start(id) & (places_.size() - 1);
+  while (places_[at] != 0 && writes[places_[at] - 1].id != id) {
+    at = (at + 1) & (places_.size() - 1);
+  }
+  return places_[at];
+}
+
+void SessionCore::WriteIndex::Clear() {
+  if (used_ == 0) return;
+  used_ = 0;
+  // Small ones are kept, so that transactions in steady state allocate nothing.
+  constexpr size_t kKeptPlacesMax = 4096;
+  if (places_.size() <= kKeptPlacesMax) {
+    std::fill(places_.begin(), places_.end(), 0);
+  } else {
+    std::vector<uint32_t>().swap(places_);
+  }
 }
 
 void SessionCore::ReserveWrite() {
@@ -661,18 +697,16 @@ void SessionCore::ReserveWrite() {
   if (writes.size() == writes.capacity()) {
     writes.reserve(std::max(kLinearWritesMax, 2 * writes.capacity()));
   }
-  if (writes.size() >= kLinearWritesMax) transaction_.write_of_id.reserve(writes.size() + 1);
+  if (writes.size() >= kLinearWritesMax) {
+    transaction_.write_of_id.Reserve(writes.size() + 1, writes);
+  }
 }
 
 void SessionCore::AddWrite(const Write& write) {
   std::vector<Write>& writes = transaction_.writes;
   writes.push_back(write);  // ReserveWrite() made the room
   if (writes.size() <= kLinearWritesMax) return;
-  auto& index = transaction_.write_of_id;
-  if (index.empty()) {
-    for (uint32_t i = 0; i + 1 < writes.size(); ++i) index.emplace(writes[i].id, i);
-  }
-  index.emplace(write.id, static_cast<uint32_t>(writes.size() - 1));
+  transaction_.write_of_id.Add(writes, static_cast<uint32_t>(writes.size() - 1));
 }
 
 Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id) {
@@ -931,7 +965,7 @@ void SessionCore::Rollback(Status cause) {
   if (!engine_.registry().alive()) {
     // The child of a fork has none of the memory that the writes point to.
     transaction_.writes.clear();
-    transaction_.write_of_id.clear();
+    transaction_.write_of_id.Clear();
     transaction_.running = false;
     return;
   }
@@ -956,7 +990,7 @@ void SessionCore::EndTransaction() {
   participant_.EndSnapshot();
   transaction_.running = false;
   transaction_.writes.clear();
-  transaction_.write_of_id.clear();
+  transaction_.write_of_id.Clear();
 }
 
 }  // namespace txn

@@ -22,10 +22,10 @@
 #include <cstdint>
 #include <deque>
 #include <span>
+#include <unordered_set>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_set.h"
 #include "flagstone/internal/slot.h"
 #include "lib/base/mutex.h"
 #include "lib/epoch/grace.h"
@@ -167,7 +167,7 @@ class Tidier {
   internal::Timestamp settled_ ABSL_GUARDED_BY(mutex_) = 0;  // horizon before the barrier
   internal::Timestamp retained_from_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t progress_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::flat_hash_set<uint64_t> copied_in_cycle_ ABSL_GUARDED_BY(mutex_);
+  std::unordered_set<uint64_t> copied_in_cycle_ ABSL_GUARDED_BY(mutex_);
 
   // Of one visit.
   std::vector<Node> nodes_ ABSL_GUARDED_BY(mutex_);
