@@ -39,10 +39,11 @@ namespace {
 using base::Planted;
 using base::PlantedBug;
 using internal::BeginOf;
+using internal::IdOf;
 using internal::kLive;
+using internal::kLookCloser;
 using internal::kQueued;
 using internal::kTombstone;
-using internal::kUnsettled;
 using internal::LinkWord;
 using internal::OlderOf;
 using internal::PendingChange;
@@ -107,7 +108,6 @@ SessionCore::~SessionCore() {
 }
 
 // --- places
-// -----------------------------------------------------------------------------------------
 
 SlotHeader* SessionCore::Locate(const TableState& table, uint64_t id, TablePart** part) const {
   TablePart* found =
@@ -125,15 +125,13 @@ SlotHeader* SessionCore::Locate(const TableState& table, uint64_t id, TablePart*
   return view.geometry.HomeAt(extent, index);
 }
 
-RecordGuard SessionCore::GuardOn(SlotHeader* slot, uint32_t payload_bytes, RecordId id) {
-  const int index = std::countr_zero(participant_.free_guards);
+RecordGuard SessionCore::GuardOn(int guard, SlotHeader* slot, const TablePart& part, RecordId id) {
+  const auto index = static_cast<uint64_t>(guard);
   participant_.Guard(index, reinterpret_cast<uint64_t>(slot));
-  participant_.free_guards &= participant_.free_guards - 1;
-  return RecordGuard(slot, &participant_.guards[index], payload_bytes, id);
+  return RecordGuard(slot, participant_, index, part.view, id);
 }
 
 bool SessionCore::OwnGuardOn(const SlotHeader* slot) const {
-  if (participant_.free_guards == engine_.registry().all_guards_free()) return false;
   for (const auto& guard : participant_.guards) {
     if (guard.load(std::memory_order_relaxed) == reinterpret_cast<uint64_t>(slot)) return true;
   }
@@ -206,10 +204,10 @@ Status SessionCore::CheckPayload(const TableState& table,
 }
 
 // --- reads
-// ------------------------------------------------------------------------------------------
 
 RecordGuard SessionCore::Read(TableState& table, RecordId id) {
-  if (participant_.free_guards == 0) {
+  const int guard = participant_.FindFreeGuard();
+  if (guard < 0) {
     return RecordGuard(engine_.registry().alive() ? StatusCode::kResourceExhausted
                                                   : StatusCode::kFailedPrecondition);
   }
@@ -223,11 +221,10 @@ RecordGuard SessionCore::Read(TableState& table, RecordId id) {
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
     return RecordGuard();
   }
-  return GuardOn(found, table.record_bytes, id);
+  return GuardOn(guard, found, *part, id);
 }
 
 // --- locking
-// ----------------------------------------------------------------------------------------
 
 SlotHeader* SessionCore::NewestOf(const PendingChange& change) const {
   const internal::VersionLink newest = internal::NewestOf(change.link_before);
@@ -255,16 +252,19 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nano
       PinScope pin(participant_);
       TablePart* part = nullptr;
       SlotHeader* home = Locate(table, id.value(), &part);
-      if (home == nullptr || home->id.load(std::memory_order_acquire) != id.value()) return false;
+      if (home == nullptr || IdOf(home->id.load(std::memory_order_acquire)) != id.value()) {
+        return false;
+      }
       if (std::optional<uint64_t> before = TryLockForChange<StdAtomics>(*home)) {
         change.part = part;
         change.home = home;
         change.link_before = *before;
         change.id = id.value();
+        AwaitSettled(*home, *before);
         SlotHeader* top = NewestOf(change);
         const uint64_t version = top->version.load(std::memory_order_acquire);
         // Reclaimed between the look and the lock.
-        if (home->id.load(std::memory_order_acquire) != id.value()) {
+        if (IdOf(home->id.load(std::memory_order_acquire)) != id.value()) {
           Unlock(*home, *before);
           return false;
         }
@@ -316,20 +316,35 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nano
 }
 
 // --- publishing
-// -------------------------------------------------------------------------------------
+
+// A record without newer version that is not readable at home was inserted by a commit that is
+// completing now: its last store settles the ID word, and must not come after one of ours.
+void SessionCore::AwaitSettled(const SlotHeader& home, uint64_t link) {
+  if (internal::NewestOf(link) != 0) return;
+  for (uint32_t spin = 0; home.id.load(std::memory_order_acquire) & kLookCloser; ++spin) {
+    StdAtomics::Pause(spin);
+  }
+}
 
 void SessionCore::PublishVersion(SlotHeader* home, SlotHeader* version, internal::VersionLink link,
                                  uint64_t link_before, uint64_t id, Timestamp at, uint64_t state) {
   version->id.store(id, std::memory_order_relaxed);
   version->link.store(LinkWord(0, internal::NewestOf(link_before)), std::memory_order_relaxed);
-  version->version.store(VersionWord(at, state | kUnsettled), std::memory_order_relaxed);
+  version->version.store(VersionWord(at, state), std::memory_order_relaxed);
+  home->id.store(id | kLookCloser, std::memory_order_release);
   const uint64_t deferred = link_before & internal::kDeferred;
   Unlock(*home, LinkWord(link, OlderOf(link_before), kQueued | deferred));
 }
 
 void SessionCore::PublishInsert(SlotHeader* home, uint64_t id, Timestamp at) {
   home->link.store(0, std::memory_order_relaxed);
-  home->version.store(VersionWord(at, kLive | kUnsettled), std::memory_order_relaxed);
+  home->version.store(VersionWord(at, kLive), std::memory_order_relaxed);
+  home->id.store(id | kLookCloser, std::memory_order_release);
+}
+
+// The horizon covers the insert. No pin is needed: until this store, nobody else changes the
+// record.
+void SessionCore::SettleInsert(SlotHeader* home, uint64_t id) {
   home->id.store(id, std::memory_order_release);
 }
 
@@ -339,24 +354,17 @@ void SessionCore::NoteChanged(uint64_t id, uint64_t link_before) {
   changed_.Push(id);
 }
 
-Status SessionCore::MakeRoom(uint64_t entries) {
-  if (changed_.room() >= entries + ChangedRing::kCapacity / 4) [[likely]]
-    return Status::Ok();
-  tidier_.Help();
-  return Status::Ok();
+void SessionCore::MakeRoom(uint64_t entries) {
+  if (changed_.room() < entries + ChangedRing::kCapacity / 4) [[unlikely]]
+    tidier_.Help();
 }
 
 Result<bool> SessionCore::PublishSingle(PendingChange& change, uint64_t state,
                                         SessionCounter& counter) {
-  {
-    // The pin keeps the version slot from being used again before it is settled below.
-    PinScope pin(participant_);
-    const Timestamp at = engine_.commits().Reserve();
-    PublishVersion(change.home, change.version, change.version_link, change.link_before, change.id,
-                   at, state);
-    engine_.commits().Complete(at);
-    change.version->version.store(VersionWord(at, state), std::memory_order_release);
-  }
+  const Timestamp at = engine_.commits().Reserve();
+  PublishVersion(change.home, change.version, change.version_link, change.link_before, change.id,
+                 at, state);
+  engine_.commits().Complete(at);
   change.session = nullptr;
   NoteChanged(change.id, change.link_before);
   counter.Add();
@@ -365,7 +373,6 @@ Result<bool> SessionCore::PublishSingle(PendingChange& change, uint64_t state,
 }
 
 // --- single changes
-// ---------------------------------------------------------------------------------
 
 Result<RecordId> SessionCore::PrepareInsert(TableState& table, std::span<const std::byte> payload,
                                             std::optional<uint32_t> size_class, TablePart** part,
@@ -402,13 +409,10 @@ Result<RecordId> SessionCore::Insert(TableState& table, std::span<const std::byt
   SlotHeader* home = nullptr;
   Result<RecordId> id = PrepareInsert(table, payload, size_class, &part, &home);
   if (!id.ok()) return id;
-  {
-    PinScope pin(participant_);
-    const Timestamp at = engine_.commits().Reserve();
-    PublishInsert(home, id->value(), at);
-    engine_.commits().Complete(at);
-    home->version.store(VersionWord(at, kLive), std::memory_order_release);
-  }
+  const Timestamp at = engine_.commits().Reserve();
+  PublishInsert(home, id->value(), at);
+  engine_.commits().Complete(at);
+  SettleInsert(home, id->value());
   counters_.inserts.Add();
   counters_.commits.Add();
   return id;
@@ -448,13 +452,10 @@ Status SessionCore::InsertWithId(TableState& table, RecordId id,
   TablePart* part = nullptr;
   SlotHeader* home = nullptr;
   FLAGSTONE_RETURN_IF_ERROR(PrepareInsertWithId(table, id, payload, &part, &home));
-  {
-    PinScope pin(participant_);
-    const Timestamp at = engine_.commits().Reserve();
-    PublishInsert(home, id.value(), at);
-    engine_.commits().Complete(at);
-    home->version.store(VersionWord(at, kLive), std::memory_order_release);
-  }
+  const Timestamp at = engine_.commits().Reserve();
+  PublishInsert(home, id.value(), at);
+  engine_.commits().Complete(at);
+  SettleInsert(home, id.value());
   counters_.inserts.Add();
   counters_.commits.Add();
   return Status::Ok();
@@ -491,13 +492,10 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
     const uint64_t slot = id.value() & view.slot_mask;
     return view.geometry.HomeAt(slot >> view.geometry.index_bits, slot & view.geometry.index_mask);
   };
-  PinScope pin(participant_);
   const Timestamp at = engine_.commits().Reserve();
   for (const RecordId id : ids) PublishInsert(home_of(id), id.value(), at);
   engine_.commits().Complete(at);
-  for (const RecordId id : ids) {
-    home_of(id)->version.store(VersionWord(at, kLive), std::memory_order_release);
-  }
+  for (const RecordId id : ids) SettleInsert(home_of(id), id.value());
   counters_.inserts.Add(ids.size());
   counters_.commits.Add();
   return Status::Ok();
@@ -508,7 +506,7 @@ Result<bool> SessionCore::PrepareUpdate(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return false;
-  FLAGSTONE_RETURN_IF_ERROR(MakeRoom(1));
+  MakeRoom(1);
   FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kUpdate));
   SlotHeader* newest = nullptr;
   Result<bool> locked =
@@ -540,7 +538,7 @@ Result<bool> SessionCore::Delete(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return false;
-  FLAGSTONE_RETURN_IF_ERROR(MakeRoom(1));
+  MakeRoom(1);
   FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kDelete));
   PendingChange change;
   SlotHeader* newest = nullptr;
@@ -557,7 +555,7 @@ Result<bool> SessionCore::Undelete(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return false;
-  FLAGSTONE_RETURN_IF_ERROR(MakeRoom(1));
+  MakeRoom(1);
   FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kUpdate));
   PendingChange change;
   SlotHeader* newest = nullptr;
@@ -571,7 +569,6 @@ Result<bool> SessionCore::Undelete(TableState& table, RecordId id,
 }
 
 // --- transactions
-// -----------------------------------------------------------------------------------
 
 Status SessionCore::Begin(const TransactionOptions& options) {
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
@@ -712,9 +709,8 @@ void SessionCore::AddWrite(const Write& write) {
 Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id) {
   FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
   transaction_.touched = true;
-  if (participant_.free_guards == 0) {
-    return RecordGuard(StatusCode::kResourceExhausted).status();
-  }
+  const int guard = participant_.FindFreeGuard();
+  if (guard < 0) return RecordGuard(StatusCode::kResourceExhausted).status();
   PinScope pin(participant_);
   if (!transaction_.writes.empty()) {
     if (Write* own = FindWrite(id.value()); own != nullptr) {
@@ -722,7 +718,7 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
           own->kind == WriteKind::kCancelled) {
         return RecordGuard();
       }
-      return GuardOn(own->kind == WriteKind::kInsert ? own->home : own->version, table.record_bytes,
+      return GuardOn(guard, own->kind == WriteKind::kInsert ? own->home : own->version, *own->part,
                      id);
     }
   }
@@ -744,7 +740,7 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
     return RecordGuard();
   }
-  return GuardOn(found, table.record_bytes, id);
+  return GuardOn(guard, found, *part, id);
 }
 
 Result<RecordId> SessionCore::TransactionInsert(TableState& table,
@@ -887,7 +883,7 @@ Result<Timestamp> SessionCore::Commit() {
   std::vector<Write>& writes = transaction_.writes;
   Timestamp at = 0;
   if (!writes.empty()) {
-    static_cast<void>(MakeRoom(std::min<size_t>(writes.size(), ChangedRing::kCapacity / 4)));
+    MakeRoom(std::min<size_t>(writes.size(), ChangedRing::kCapacity / 4));
     PinScope pin(participant_);
     at = engine_.commits().Reserve();
     if (Planted(PlantedBug::kHorizonTooEarly)) {
@@ -898,7 +894,9 @@ Result<Timestamp> SessionCore::Commit() {
       for (const Write& write : writes) Publish(write, at);
       engine_.commits().Complete(at);
     }
-    for (const Write& write : writes) Settle(write, at);
+    for (const Write& write : writes) {
+      if (write.kind == WriteKind::kInsert) SettleInsert(write.home, write.id);
+    }
   }
   for (const Write& write : writes) {
     if (write.kind == WriteKind::kUpdate || write.kind == WriteKind::kDelete) {
@@ -921,21 +919,6 @@ void SessionCore::Publish(const Write& write, Timestamp at) {
     case WriteKind::kDelete:
       PublishVersion(write.home, write.version, write.version_link, write.link_before, write.id, at,
                      write.kind == WriteKind::kUpdate ? kLive : kTombstone);
-      return;
-    case WriteKind::kCancelled: return;
-  }
-}
-
-void SessionCore::Settle(const Write& write, Timestamp at) {
-  switch (write.kind) {
-    case WriteKind::kInsert:
-      write.home->version.store(VersionWord(at, kLive), std::memory_order_release);
-      return;
-    case WriteKind::kUpdate:
-      write.version->version.store(VersionWord(at, kLive), std::memory_order_release);
-      return;
-    case WriteKind::kDelete:
-      write.version->version.store(VersionWord(at, kTombstone), std::memory_order_release);
       return;
     case WriteKind::kCancelled: return;
   }

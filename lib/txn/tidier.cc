@@ -139,7 +139,6 @@ TidierCounters Tidier::counters() const {
 }
 
 // --- the cycle
-// --------------------------------------------------------------------------------------
 
 uint64_t Tidier::RunLocked(uint64_t records_max) {
   try {
@@ -358,7 +357,7 @@ void Tidier::VisitRecord(uint64_t entry, TablePart& part) {
   const uint64_t slot = id & part.view.slot_mask;
   const internal::SlotGeometry& geometry = part.view.geometry;
   SlotHeader& home = *geometry.HomeAt(slot >> geometry.index_bits, slot & geometry.index_mask);
-  if (home.id.load(std::memory_order_acquire) != id) return;  // reclaimed meanwhile
+  if (internal::IdOf(home.id.load(std::memory_order_acquire)) != id) return;  // reclaimed meanwhile
   const std::optional<uint64_t> before = TryLockForTidying<StdAtomics>(home);
   if (!before.has_value()) {
     again_.push_back(entry);
@@ -384,7 +383,6 @@ void Tidier::VisitRecord(uint64_t entry, TablePart& part) {
 }
 
 // --- one visit
-// --------------------------------------------------------------------------------------
 
 void Tidier::ListVersions(const internal::SlotGeometry& geometry, SlotHeader& home, uint64_t link,
                           bool* home_is_copied) {
@@ -430,7 +428,8 @@ bool Tidier::CopyHomeAside(TablePart& part, Node& home) {
   const VersionLink link = cache.links[--cache.count];
   SlotHeader* copy = part.view.geometry.At(link);
   std::memcpy(internal::PayloadOf(copy), internal::PayloadOf(home.slot), part.view.payload_bytes);
-  copy->id.store(home.slot->id.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  copy->id.store(internal::IdOf(home.slot->id.load(std::memory_order_relaxed)),
+                 std::memory_order_relaxed);
   copy->version.store(home.slot->version.load(std::memory_order_relaxed),
                       std::memory_order_relaxed);
   home.slot = copy;
@@ -491,6 +490,8 @@ Tidier::Visit Tidier::Tidy(TablePart& part, SlotHeader& home, uint64_t id, uint6
                 part.view.payload_bytes);
     home.version.store(VersionWord(newest.begin, kLive, newest_version & internal::kSchemaMask),
                        std::memory_order_release);
+    // Under the lock still, so that it cannot undo a later commit's mark.
+    home.id.store(id, std::memory_order_release);
     RetireLater(size_class, newest.link);
     newest.slot = &home;
     newest.link = 0;
@@ -541,7 +542,6 @@ uint64_t Tidier::LinkKept(uint64_t link_before) {
 }
 
 // --- giving memory back
-// -----------------------------------------------------------------------------
 
 uint64_t Tidier::CompactStorage() {
   base::MutexLock lock(&mutex_);

@@ -59,7 +59,9 @@ class SlabTest : public testing::Test {
     std::vector<uint32_t> taken;
     HomeSlotCache cache;
     while (taken.size() < count) {
-      if (cache.empty()) EXPECT_TRUE(slots.Refill(cache).ok());
+      if (cache.empty()) {
+        EXPECT_TRUE(slots.Refill(cache).ok());
+      }
       if (cache.empty()) break;
       taken.push_back(cache.Take());
     }
