@@ -40,6 +40,7 @@ class [[nodiscard]] RecordGuard {
         participant_(other.participant_),
         index_(other.index_),
         view_(other.view_),
+        id_(other.id_),
         code_(other.code_) {}
   RecordGuard& operator=(RecordGuard&& other) noexcept {
     if (this != &other) {
@@ -48,6 +49,7 @@ class [[nodiscard]] RecordGuard {
       participant_ = other.participant_;
       index_ = other.index_;
       view_ = other.view_;
+      id_ = other.id_;
       code_ = other.code_;
     }
     return *this;
@@ -65,10 +67,8 @@ class [[nodiscard]] RecordGuard {
   std::span<const std::byte> bytes() const {
     return {reinterpret_cast<const std::byte*>(internal::PayloadOf(slot_)), view_->payload_bytes};
   }
-  RecordId id() const {
-    return RecordId(internal::IdOf(slot_->id.load(std::memory_order_relaxed)));
-  }
-  // Commit timestamp of the version shown.
+  RecordId id() const { return id_; }
+  // Commit timestamp of the version shown; 0 for an uncommitted write of the own transaction.
   uint64_t timestamp() const {
     return internal::BeginOf(slot_->version.load(std::memory_order_relaxed));
   }
@@ -83,8 +83,8 @@ class [[nodiscard]] RecordGuard {
   // For the library: a guard on `slot`, announced in the participant's guard slot `index`; an empty
   // one with a code.
   RecordGuard(const internal::SlotHeader* slot, internal::Participant& participant, uint64_t index,
-              const internal::TableView& view)
-      : slot_(slot), participant_(&participant), index_(index), view_(&view) {}
+              const internal::TableView& view, RecordId id)
+      : slot_(slot), participant_(&participant), index_(index), view_(&view), id_(id) {}
   explicit RecordGuard(StatusCode code) : code_(code) {}
 
  private:
@@ -92,6 +92,8 @@ class [[nodiscard]] RecordGuard {
   internal::Participant* participant_ = nullptr;
   uint64_t index_ = 0;
   const internal::TableView* view_ = nullptr;
+  // The slot is not asked: it has no ID before a commit, and none after reclamation.
+  RecordId id_;
   StatusCode code_ = StatusCode::kOk;
 };
 

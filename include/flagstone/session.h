@@ -112,7 +112,7 @@ class FLAGSTONE_EXPORT Reader {
   }
   // The same without guards to keep: calls visit(index, guard) for each ID, in order, with a guard
   // that ends after the call. Any number of IDs.
-  template <typename Visit>
+  template <std::invocable<size_t, RecordGuard> Visit>
   void MultiGet(const RecordTable& table, std::span<const RecordId> ids, Visit&& visit) {
     constexpr size_t kAhead = 16;  // about as many lines as a core fetches at a time
     const size_t lead = ids.size() < kAhead ? ids.size() : kAhead;
@@ -335,7 +335,7 @@ class FLAGSTONE_EXPORT Transaction {
     if (view.owned[place.extent].load(std::memory_order_acquire) != 0 &&
         internal::ReadableAtHome(*place.slot, id.value())) [[likely]] {
       participant.guard_hint = index + 1;
-      return RecordGuard(place.slot, participant, index, view);
+      return RecordGuard(place.slot, participant, index, view, id);
     }
     guard.store(internal::kGuardFree, std::memory_order_release);
   }

@@ -148,9 +148,9 @@ void ClassSpace::SetFirstIndex(Slab& slab, uint32_t index) {
   slab.next_unused = slab.first_index;
 }
 
-Slab* ClassSpace::OwnWhole(uint16_t table, uint32_t extent) {
+Slab* ClassSpace::OwnWhole(uint16_t table, uint32_t extent, std::unique_ptr<Slab> slab) {
   Extent& state = extents_[extent];
-  state.whole = std::make_unique<Slab>();
+  state.whole = std::move(slab);
   state.whole->extent = extent;
   state.whole->end_index = geometry_.slots_per_extent;
   SetFirstIndex(*state.whole, 0);
@@ -163,10 +163,12 @@ Slab* ClassSpace::OwnWhole(uint16_t table, uint32_t extent) {
 Result<Slab*> ClassSpace::TakeSharedSlab(uint16_t table, uint32_t current_tick) {
   if (shared_with_room_.empty() ||
       extents_[shared_with_room_.back()].shared_tick_floor >= current_tick) {
+    auto slabs = std::make_unique<std::unique_ptr<Slab>[]>(kSlabsPerSharedExtent);
+    shared_with_room_.reserve(shared_with_room_.size() + 1);
     Result<uint32_t> extent = TakeFreeExtent(current_tick);
     if (!extent.ok()) return extent.status();
     Extent& state = extents_[*extent];
-    state.shared = std::make_unique<std::unique_ptr<Slab>[]>(kSlabsPerSharedExtent);
+    state.shared = std::move(slabs);
     state.shared_tick_floor = state.tick_floor;
     ++counts_.home_shared;
     owner(*extent).store(kExtentShared, std::memory_order_release);
@@ -192,9 +194,10 @@ Result<Slab*> ClassSpace::TakeHomeSlab(uint16_t table, uint32_t slabs_owned,
                                        uint32_t current_tick) {
   base::MutexLock lock(&mutex_);
   if (slabs_owned < kSlabsPerSharedExtent) return TakeSharedSlab(table, current_tick);
+  auto slab = std::make_unique<Slab>();
   Result<uint32_t> extent = TakeFreeExtent(current_tick);
   if (!extent.ok()) return extent.status();
-  return OwnWhole(table, *extent);
+  return OwnWhole(table, *extent, std::move(slab));
 }
 
 Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32_t index) {
@@ -221,10 +224,11 @@ Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32
   Extent& state = extents_[extent];
   const auto free = std::find(free_home_extents_.begin(), free_home_extents_.end(), extent);
   if (free != free_home_extents_.end()) {
+    auto slab = std::make_unique<Slab>();
     FLAGSTONE_RETURN_IF_ERROR(MakeUsable(*home_, extent));
     free_home_extents_.erase(free);
     --counts_.home_returned;
-    return OwnWhole(table, extent);
+    return OwnWhole(table, extent, std::move(slab));
   }
   if (state.whole != nullptr && owner(extent).load(std::memory_order_relaxed) == table) {
     return state.whole.get();
@@ -295,6 +299,8 @@ Slab* ClassSpace::SlabOf(uint32_t extent, uint32_t index) {
 
 Result<Slab*> ClassSpace::TakeVersionExtent() {
   base::MutexLock lock(&mutex_);
+  auto taken = std::make_unique<Slab>();
+  version_slabs_.reserve(version_next_ + size_t{1});
   uint32_t extent = 0;
   if (!free_version_extents_.empty()) {
     extent = free_version_extents_.back();
@@ -313,7 +319,7 @@ Result<Slab*> ClassSpace::TakeVersionExtent() {
   }
   ++counts_.version_mapped;
   if (version_slabs_.size() <= extent) version_slabs_.resize(extent + 1);
-  version_slabs_[extent] = std::make_unique<Slab>();
+  version_slabs_[extent] = std::move(taken);
   Slab& slab = *version_slabs_[extent];
   slab.extent = extent;
   // Link 0 means none.

@@ -65,6 +65,8 @@ class ClassSpace {
     return geometry_.slots_per_extent / kSlabsPerSharedExtent;
   }
   uint64_t home_extents_max() const { return home_extents_max_; }
+  const page::ExtentRange& home_range() const { return *home_; }
+  const page::ExtentRange& version_range() const { return *versions_; }
 
   // A slab for table `table`: shared ones first, then whole extents. Its tick floor is below
   // `current_tick`. RESOURCE_EXHAUSTED names what ran out.
@@ -103,7 +105,8 @@ class ClassSpace {
   // An extent that no one uses, mapped and readable.
   Result<uint32_t> TakeFreeExtent(uint32_t current_tick) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetFirstIndex(Slab& slab, uint32_t index);
-  Slab* OwnWhole(uint16_t table, uint32_t extent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Slab* OwnWhole(uint16_t table, uint32_t extent, std::unique_ptr<Slab> slab)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Result<Slab*> TakeSharedSlab(uint16_t table, uint32_t current_tick)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status OutOfExtents(const char* what, uint64_t extents_max) const;

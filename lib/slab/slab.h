@@ -12,6 +12,7 @@
 #ifndef FLAGSTONE_LIB_SLAB_SLAB_H_
 #define FLAGSTONE_LIB_SLAB_SLAB_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "flagstone/internal/slot.h"
@@ -28,12 +29,49 @@ struct Slab {
   uint32_t free_head = 0;  // index + 1; 0: none
   uint32_t free_tail = 0;  // index + 1
   uint32_t free_count = 0;
-  uint32_t tick_floor = 0;  // IDs of earlier lives of this memory have ticks up to this one
-  bool queued = false;      // stands in its owner's list of slabs with free slots
+  uint32_t tick_floor = 0;      // IDs of earlier lives of this memory have ticks up to this one
+  bool queued = false;          // stands in its owner's list of slabs with free slots
+  Slab* next_queued = nullptr;  // in that list, where it is linked through the slabs
 
   uint32_t unused_count() const { return end_index - next_unused; }
   uint32_t used_count() const { return next_unused - first_index - free_count; }
   bool empty() const { return used_count() == 0; }
+};
+
+// First in, first out, linked through the slabs: to queue one never needs memory.
+class SlabQueue {
+ public:
+  bool empty() const { return head_ == nullptr; }
+  size_t size() const { return size_; }
+  Slab& front() const { return *head_; }
+  // The slab is not in a queue.
+  void PushBack(Slab& slab) {
+    slab.queued = true;
+    slab.next_queued = nullptr;
+    (tail_ != nullptr ? tail_->next_queued : head_) = &slab;
+    tail_ = &slab;
+    ++size_;
+  }
+  Slab& PopFront() {
+    Slab& slab = *head_;
+    head_ = slab.next_queued;
+    if (head_ == nullptr) tail_ = nullptr;
+    slab.queued = false;
+    --size_;
+    return slab;
+  }
+  // Linear; the slab is in this queue.
+  void Remove(Slab& slab) {
+    for (size_t rest = size_; rest > 0; --rest) {
+      Slab& front = PopFront();
+      if (&front != &slab) PushBack(front);
+    }
+  }
+
+ private:
+  Slab* head_ = nullptr;
+  Slab* tail_ = nullptr;
+  size_t size_ = 0;
 };
 
 inline internal::Timestamp FreeSlotTick(const internal::SlotHeader& slot) {

@@ -57,7 +57,7 @@ Status TableSlots::Refill(HomeSlotCache& cache) {
 
 bool TableSlots::TakeFree(HomeSlotCache& cache, uint32_t current_tick) {
   for (size_t tried = with_free_.size(); tried > 0; --tried) {
-    Slab& slab = *with_free_.front();
+    Slab& slab = with_free_.front();
     const auto at = SlotAt(slab);
     while (slab.free_count > 0 && cache.recycled_count < batch_ &&
            (FreeSlotTick(*at(slab.free_head - 1)) < current_tick ||
@@ -67,12 +67,10 @@ bool TableSlots::TakeFree(HomeSlotCache& cache, uint32_t current_tick) {
     }
     const bool full = cache.recycled_count == batch_;
     if (slab.free_count == 0) {
-      slab.queued = false;
-      with_free_.pop_front();
+      with_free_.PopFront();
     } else if (!full) {
       // Its oldest free slot is of this tick: the next slab may have an older one.
-      with_free_.push_back(&slab);
-      with_free_.pop_front();
+      with_free_.PushBack(with_free_.PopFront());
     }
     if (full) break;
   }
@@ -96,7 +94,13 @@ bool TableSlots::TakeUnused(HomeSlotCache& cache, uint32_t current_tick) {
   return false;
 }
 
+void TableSlots::ReserveSlab() {
+  if (slabs_.size() == slabs_.capacity()) slabs_.reserve(2 * slabs_.size() + 1);
+  with_unused_.reserve(slabs_.capacity());
+}
+
 Status TableSlots::Grow(uint32_t current_tick) {
+  ReserveSlab();
   Result<Slab*> slab =
       space_.TakeHomeSlab(table_, static_cast<uint32_t>(slabs_.size()), current_tick);
   if (!slab.ok()) return slab.status();
@@ -114,6 +118,7 @@ Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
   const uint32_t extent = slot >> space_.geometry().index_bits;
   const uint32_t index = slot & space_.geometry().index_mask;
   base::MutexLock lock(&mutex_);
+  ReserveSlab();
   Result<Slab*> found = space_.TakeHomeSlabAt(table_, extent, index);
   if (!found.ok()) return found.status();
   Slab& slab = **found;
@@ -159,9 +164,7 @@ void TableSlots::GiveOne(Slab& slab, uint32_t index, uint32_t last_tick) {
 }
 
 void TableSlots::Enqueue(Slab& slab) {
-  if (slab.queued) return;
-  slab.queued = true;
-  with_free_.push_back(&slab);
+  if (!slab.queued) with_free_.PushBack(slab);
 }
 
 void TableSlots::Give(std::span<const FreedSlot> slots) {
@@ -215,7 +218,7 @@ size_t TableSlots::RetractEmptySlabs() {
   base::MutexLock lock(&mutex_);
   std::erase_if(slabs_, [&](Slab* slab) {
     if (!slab->empty()) return false;
-    if (slab->queued) std::erase(with_free_, slab);
+    if (slab->queued) with_free_.Remove(*slab);
     std::erase(with_unused_, slab);
     if (IsWholeExtent(*slab)) owned_.Clear(slab->extent);
     space_.RetractHomeSlab(*slab);

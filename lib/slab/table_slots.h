@@ -16,7 +16,6 @@
 #define FLAGSTONE_LIB_SLAB_TABLE_SLOTS_H_
 
 #include <cstdint>
-#include <deque>
 #include <span>
 #include <vector>
 
@@ -87,6 +86,8 @@ class TableSlots {
   bool TakeFree(HomeSlotCache& cache, uint32_t current_tick) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TakeUnused(HomeSlotCache& cache, uint32_t current_tick)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Room for one more slab, so that what is taken cannot be lost.
+  void ReserveSlab() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status Grow(uint32_t current_tick) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GiveOne(Slab& slab, uint32_t index, uint32_t last_tick)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -108,8 +109,8 @@ class TableSlots {
   mutable base::Mutex mutex_;
   OwnedExtents owned_ ABSL_GUARDED_BY(mutex_);
   std::vector<Slab*> slabs_ ABSL_GUARDED_BY(mutex_);
-  std::deque<Slab*> with_free_ ABSL_GUARDED_BY(mutex_);
-  std::vector<Slab*> with_unused_ ABSL_GUARDED_BY(mutex_);
+  SlabQueue with_free_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Slab*> with_unused_ ABSL_GUARDED_BY(mutex_);  // has room for all of slabs_
   std::vector<Slab*> retracted_ ABSL_GUARDED_BY(mutex_);
   uint64_t retired_count_ ABSL_GUARDED_BY(mutex_) = 0;
 };

@@ -14,6 +14,9 @@ Status VersionPool::Prepare() {
 }
 
 Status VersionPool::Grow() {
+  // Room for all that follows, so that what is taken cannot be lost, and Give() never needs any.
+  by_extent_.reserve(by_extent_.size() + 1);
+  with_room_.reserve(by_extent_.size() + 1);
   Result<Slab*> slab = space_.TakeVersionExtent();
   if (!slab.ok()) return slab.status();
   if (by_extent_.size() <= (*slab)->extent) by_extent_.resize((*slab)->extent + 1);

@@ -98,13 +98,7 @@ Result<std::unique_ptr<page::ExtentRange>> StoreCore::ReserveRange(const std::st
                                 fallback.reason);
     if (options_.listener != nullptr) options_.listener->OnPageFallback(fallback);
   };
-  Result<std::unique_ptr<page::ExtentRange>> reserved =
-      page::ExtentRange::Reserve(std::move(range), account_);
-  if (reserved.ok()) {
-    base::MutexLock lock(&mutex_);
-    ranges_.push_back(reserved->get());
-  }
-  return reserved;
+  return page::ExtentRange::Reserve(std::move(range), account_);
 }
 
 void StoreCore::Log(LogLevel level, const std::string& message) const {
@@ -170,18 +164,28 @@ Result<RecordTable> StoreCore::CreateTable(std::string_view name, const TableOpt
                            quoted + "there is a table of that name; open it, or use another name");
     }
   }
-  Result<txn::TableState*> state =
-      engine_->AddTable(std::string(name), options.record_bytes, size_class);
-  base::MutexLock lock(&mutex_);
+  const auto free_name = [this, key = std::string(name)] {
+    base::MutexLock lock(&mutex_);
+    tables_.erase(key);
+  };
+  Result<txn::TableState*> state = nullptr;
+  try {
+    state = engine_->AddTable(std::string(name), options.record_bytes, size_class);
+  } catch (...) {
+    free_name();
+    throw;
+  }
   if (!state.ok()) {
-    tables_.erase(std::string(name));
+    free_name();
     return state.status();
   }
-  tables_[std::string(name)] = *state;
+  base::MutexLock lock(&mutex_);
+  tables_.find(std::string(name))->second = *state;
   return RecordTable(&(*state)->parts[size_class].load(std::memory_order_acquire)->view, *state);
 }
 
 std::optional<RecordTable> StoreCore::FindTable(std::string_view name) const {
+  if (!engine_->registry().alive()) return std::nullopt;
   base::MutexLock lock(&mutex_);
   const auto found = tables_.find(std::string(name));
   if (found == tables_.end() || found->second == nullptr) return std::nullopt;
@@ -263,11 +267,10 @@ PageReport StoreCore::SumPages(bool verify) const {
   PageReport sum;
   sum.requested = options_.pages.page_kind;
   sum.verification = verify ? PageVerification::kBySmaps : PageVerification::kByCall;
-  base::MutexLock lock(&mutex_);
-  for (const page::ExtentRange* range : ranges_) {
-    PageReport report = range->Report();
+  const auto add = [&sum, verify](const page::ExtentRange& range) {
+    PageReport report = range.Report();
     if (verify) {
-      if (Result<PageReport> verified = range->Verify(); verified.ok()) {
+      if (Result<PageReport> verified = range.Verify(); verified.ok()) {
         report = *std::move(verified);
       } else {
         sum.verification = PageVerification::kByCall;
@@ -281,11 +284,18 @@ PageReport StoreCore::SumPages(bool verify) const {
     sum.bytes_reserved += report.bytes_reserved;
     sum.bytes_locked += report.bytes_locked;
     sum.fallbacks.insert(sum.fallbacks.end(), report.fallbacks.begin(), report.fallbacks.end());
+  };
+  for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
+    if (const txn::ClassState* state = engine_->class_state(size_class)) {
+      add(state->space->home_range());
+      add(state->space->version_range());
+    }
   }
   return sum;
 }
 
 Result<PageReport> StoreCore::VerifyPages() const {
+  FLAGSTONE_RETURN_IF_ERROR(engine_->CheckAlive());
   PageReport report = SumPages(/*verify=*/true);
   if (report.verification == PageVerification::kBySmaps) return report;
   return Status::Error(StatusCode::kIoError,
@@ -295,6 +305,8 @@ Result<PageReport> StoreCore::VerifyPages() const {
 
 StoreStatistics StoreCore::Statistics() const {
   StoreStatistics statistics;
+  // A thread of the parent may have held any mutex at the moment of the fork.
+  if (!engine_->registry().alive()) return statistics;
   statistics.horizon = engine_->commits().horizon();
   statistics.sessions = engine_->registry().joined_count();
   statistics.memory = account_.Usage();

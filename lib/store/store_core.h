@@ -8,13 +8,14 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "flagstone/store.h"
 #include "lib/base/memory_account.h"
 #include "lib/base/mutex.h"
@@ -84,8 +85,7 @@ class StoreCore {
 
   mutable base::Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::flat_hash_map<std::string, txn::TableState*> tables_ ABSL_GUARDED_BY(mutex_);
-  std::vector<page::ExtentRange*> ranges_ ABSL_GUARDED_BY(mutex_);  // owned by the engine's classes
+  std::map<std::string, txn::TableState*, std::less<>> tables_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace flagstone::store

@@ -40,6 +40,7 @@ Result<ClassState*> Engine::ClassOf(uint32_t size_class) {
   if (!space.ok()) return space.status();
   auto state = std::make_unique<ClassState>(std::move(*space));
   FLAGSTONE_RETURN_IF_ERROR(state->versions.Prepare());
+  owned_classes_.reserve(owned_classes_.size() + 1);
   owned_classes_.push_back(std::move(state));
   ClassState* added = owned_classes_.back().get();
   classes_[size_class].store(added, std::memory_order_release);
@@ -48,6 +49,8 @@ Result<ClassState*> Engine::ClassOf(uint32_t size_class) {
 
 Result<TableState*> Engine::AddTable(const std::string& name, uint32_t record_bytes,
                                      uint32_t size_class) {
+  // One after the other, so that numbers have no gaps when one of them fails.
+  base::MutexLock creating(&creating_);
   TableState* table = nullptr;
   {
     base::MutexLock lock(&mutex_);
@@ -64,13 +67,19 @@ Result<TableState*> Engine::AddTable(const std::string& name, uint32_t record_by
     table = state.get();
     owned_tables_.push_back(std::move(state));
   }
-  Result<TablePart*> part = PartOf(*table, size_class);
-  if (!part.ok()) {
-    // Nobody has seen the number, and numbers are used in order: the next table takes this one's
-    // place.
+  // Nobody has seen the number yet: after a failure the next table takes this one's place.
+  const auto take_back = [this] {
     base::MutexLock lock(&mutex_);
-    if (owned_tables_.back().get() == table) owned_tables_.pop_back();
-    return part.status();
+    owned_tables_.pop_back();
+  };
+  try {
+    if (Result<TablePart*> part = PartOf(*table, size_class); !part.ok()) {
+      take_back();
+      return part.status();
+    }
+  } catch (...) {
+    take_back();
+    throw;
   }
   tables_[table->number].store(table, std::memory_order_release);
   return table;
@@ -111,6 +120,7 @@ Result<TablePart*> Engine::PartOf(TableState& table, uint32_t size_class) {
   view.number = table.number;
   view.payload_bytes = table.record_bytes;
   view.class_number = size_class;
+  table.owned_parts.reserve(table.owned_parts.size() + 1);
   table.owned_parts.push_back(std::make_unique<TablePart>(view, **state, *std::move(owned), ticks_,
                                                           codec_.tick_max(), next_cache_number_++));
   TablePart* part = table.owned_parts.back().get();

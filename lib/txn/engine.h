@@ -133,6 +133,7 @@ class Engine {
   alignas(64) std::atomic<uint64_t> snapshot_floor_{0};
   std::atomic<uint64_t> history_floor_{0};
 
+  base::Mutex creating_;  // taken before mutex_
   mutable base::Mutex mutex_;
   // atomic: set under mutex_, read by all
   std::array<std::atomic<ClassState*>, kSizeClassCount> classes_{};

@@ -78,7 +78,13 @@ Result<std::unique_ptr<SessionCore>> SessionCore::Create(Engine& engine, Tidier&
   FLAGSTONE_RETURN_IF_ERROR(engine.CheckAlive());
   Result<internal::Participant*> participant = engine.registry().Join();
   if (!participant.ok()) return participant.status();
-  std::unique_ptr<SessionCore> core(new SessionCore(engine, tidier, **participant));
+  std::unique_ptr<SessionCore> core;
+  try {
+    core.reset(new SessionCore(engine, tidier, **participant));
+  } catch (...) {
+    engine.registry().Leave(*participant);
+    throw;
+  }
   tidier.Attach(*core);
   return core;
 }
@@ -119,10 +125,10 @@ SlotHeader* SessionCore::Locate(const TableState& table, uint64_t id, TablePart*
   return view.geometry.HomeAt(extent, index);
 }
 
-RecordGuard SessionCore::GuardOn(int guard, SlotHeader* slot, const TablePart& part) {
+RecordGuard SessionCore::GuardOn(int guard, SlotHeader* slot, const TablePart& part, RecordId id) {
   const auto index = static_cast<uint64_t>(guard);
   participant_.Guard(index, reinterpret_cast<uint64_t>(slot));
-  return RecordGuard(slot, participant_, index, part.view);
+  return RecordGuard(slot, participant_, index, part.view, id);
 }
 
 bool SessionCore::OwnGuardOn(const SlotHeader* slot) const {
@@ -134,8 +140,8 @@ bool SessionCore::OwnGuardOn(const SlotHeader* slot) const {
 
 Result<uint32_t> SessionCore::TakeHomeSlot(TablePart& part) {
   if (part.cache_number >= home_caches_.size()) {
-    home_caches_.resize(part.cache_number + 1);
     home_cache_parts_.resize(part.cache_number + 1);
+    home_caches_.resize(part.cache_number + 1);
   }
   std::unique_ptr<slab::HomeSlotCache>& cache = home_caches_[part.cache_number];
   if (cache == nullptr) {
@@ -215,7 +221,7 @@ RecordGuard SessionCore::Read(TableState& table, RecordId id) {
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
     return RecordGuard();
   }
-  return GuardOn(guard, found, *part);
+  return GuardOn(guard, found, *part, id);
 }
 
 // --- locking
@@ -262,16 +268,21 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nano
           Unlock(*home, *before);
           return false;
         }
-        // Before its state: a record that was deleted after the snapshot is a conflict, not absent.
+        const uint64_t state = base == Base::kNewestLive ? kLive : kTombstone;
         if (snapshot.has_value() && BeginOf(version) > *snapshot &&
             !Planted(PlantedBug::kNoSnapshotCheck)) {
+          // Changed, deleted or brought back since the snapshot. What the snapshot itself does not
+          // see in the state to build on is absent for it all the same.
+          const SlotHeader* seen =
+              internal::FindVisible<StdAtomics>(*home, id.value(), *snapshot, part->view.geometry);
+          const bool conflict =
+              seen != nullptr && (seen->version.load(std::memory_order_relaxed) & state) != 0;
           Unlock(*home, *before);
+          if (!conflict) return false;
           counters_.conflicts.Add();
           return Status::Conflict(BeginOf(version));
         }
-        const bool usable =
-            base == Base::kNewestLive ? (version & kLive) != 0 : (version & kTombstone) != 0;
-        if (!usable) {
+        if ((version & state) == 0) {
           Unlock(*home, *before);
           return false;
         }
@@ -419,17 +430,26 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
                                std::span<RecordId> ids) {
   TablePart* part = nullptr;
   SlotHeader* home = nullptr;
-  for (size_t i = 0; i < ids.size(); ++i) {
-    Result<RecordId> id =
-        PrepareInsert(table, payloads.subspan(i * table.record_bytes, table.record_bytes),
-                      std::nullopt, &part, &home);
-    if (!id.ok()) {
-      for (size_t undo = 0; undo < i; ++undo) {
-        GiveHomeSlot(*part, SlotOf(ids[undo].value()), TickOf(ids[undo].value()));
-      }
-      return std::move(id).status();
+  size_t prepared = 0;
+  const auto undo = [&] {
+    for (const RecordId id : ids.first(prepared)) {
+      GiveHomeSlot(*part, SlotOf(id.value()), TickOf(id.value()));
     }
-    ids[i] = *id;
+  };
+  try {
+    for (; prepared < ids.size(); ++prepared) {
+      Result<RecordId> id =
+          PrepareInsert(table, payloads.subspan(prepared * table.record_bytes, table.record_bytes),
+                        std::nullopt, &part, &home);
+      if (!id.ok()) {
+        undo();
+        return std::move(id).status();
+      }
+      ids[prepared] = *id;
+    }
+  } catch (...) {
+    undo();
+    throw;
   }
   if (ids.empty()) return Status::Ok();
   const internal::TableView& view = part->view;
@@ -594,19 +614,61 @@ SessionCore::Write* SessionCore::FindWrite(uint64_t id) {
     }
     return nullptr;
   }
-  const auto found = transaction_.write_of_id.find(id);
-  return found == transaction_.write_of_id.end() ? nullptr : &writes[found->second];
+  const uint32_t found = transaction_.write_of_id.Find(writes, id);
+  return found == 0 ? nullptr : &writes[found - 1];
+}
+
+void SessionCore::WriteIndex::Reserve(size_t count, const std::vector<Write>& writes) {
+  if (2 * count > places_.size()) {
+    std::vector<uint32_t> larger(std::bit_ceil(4 * count));
+    places_.swap(larger);
+    used_ = 0;
+  }
+  while (used_ < writes.size()) Add(writes, static_cast<uint32_t>(used_));
+}
+
+void SessionCore::WriteIndex::Add(const std::vector<Write>& writes, uint32_t index) {
+  size_t at = Start(writes[index].id) & (places_.size() - 1);
+  while (places_[at] != 0) at = (at + 1) & (places_.size() - 1);
+  places_[at] = index + 1;
+  ++used_;
+}
+
+uint32_t SessionCore::WriteIndex::Find(const std::vector<Write>& writes, uint64_t id) const {
+  size_t at = Start(id) & (places_.size() - 1);
+  while (places_[at] != 0 && writes[places_[at] - 1].id != id) {
+    at = (at + 1) & (places_.size() - 1);
+  }
+  return places_[at];
+}
+
+void SessionCore::WriteIndex::Clear() {
+  if (used_ == 0) return;
+  used_ = 0;
+  // Small ones are kept, so that transactions in steady state allocate nothing.
+  constexpr size_t kKeptPlacesMax = 4096;
+  if (places_.size() <= kKeptPlacesMax) {
+    std::fill(places_.begin(), places_.end(), 0);
+  } else {
+    std::vector<uint32_t>().swap(places_);
+  }
+}
+
+void SessionCore::ReserveWrite() {
+  std::vector<Write>& writes = transaction_.writes;
+  if (writes.size() == writes.capacity()) {
+    writes.reserve(std::max(kLinearWritesMax, 2 * writes.capacity()));
+  }
+  if (writes.size() >= kLinearWritesMax) {
+    transaction_.write_of_id.Reserve(writes.size() + 1, writes);
+  }
 }
 
 void SessionCore::AddWrite(const Write& write) {
   std::vector<Write>& writes = transaction_.writes;
-  writes.push_back(write);
+  writes.push_back(write);  // ReserveWrite() made the room
   if (writes.size() <= kLinearWritesMax) return;
-  auto& index = transaction_.write_of_id;
-  if (index.empty()) {
-    for (uint32_t i = 0; i + 1 < writes.size(); ++i) index.emplace(writes[i].id, i);
-  }
-  index.emplace(write.id, static_cast<uint32_t>(writes.size() - 1));
+  transaction_.write_of_id.Add(writes, static_cast<uint32_t>(writes.size() - 1));
 }
 
 Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id) {
@@ -621,7 +683,8 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
           own->kind == WriteKind::kCancelled) {
         return RecordGuard();
       }
-      return GuardOn(guard, own->kind == WriteKind::kInsert ? own->home : own->version, *own->part);
+      return GuardOn(guard, own->kind == WriteKind::kInsert ? own->home : own->version, *own->part,
+                     id);
     }
   }
   const bool latest = transaction_.options.isolation == IsolationLevel::kReadCommitted &&
@@ -642,7 +705,7 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
     return RecordGuard();
   }
-  return GuardOn(guard, found, *part);
+  return GuardOn(guard, found, *part, id);
 }
 
 Result<RecordId> SessionCore::TransactionInsert(TableState& table,
@@ -652,10 +715,12 @@ Result<RecordId> SessionCore::TransactionInsert(TableState& table,
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
   TablePart* part = nullptr;
   SlotHeader* home = nullptr;
+  ReserveWrite();
   Result<RecordId> id = PrepareInsert(table, payload, size_class, &part, &home);
   if (!id.ok()) {
     return id.code() == StatusCode::kInvalidArgument ? id : Result<RecordId>(Fail(id.status()));
   }
+  home->version.store(0, std::memory_order_relaxed);  // not committed: no timestamp
   AddWrite({WriteKind::kInsert, part, home, nullptr, 0, 0, id->value()});
   return id;
 }
@@ -666,9 +731,11 @@ Status SessionCore::TransactionInsertWithId(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
   TablePart* part = nullptr;
   SlotHeader* home = nullptr;
+  ReserveWrite();
   if (Status status = PrepareInsertWithId(table, id, payload, &part, &home); !status.ok()) {
     return status.code() == StatusCode::kInvalidArgument ? status : Fail(std::move(status));
   }
+  home->version.store(0, std::memory_order_relaxed);  // not committed: no timestamp
   AddWrite({WriteKind::kInsert, part, home, nullptr, 0, 0, id.value()});
   return Status::Ok();
 }
@@ -696,6 +763,7 @@ Result<SessionCore::Write*> SessionCore::WriteForChange(TableState& table, Recor
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return absent;
+  ReserveWrite();
   if (Status room =
           ReserveVersionSlot(*part, kind == WriteKind::kDelete ? slab::VersionUse::kDelete
                                                                : slab::VersionUse::kUpdate);
@@ -841,6 +909,13 @@ void SessionCore::CountWrites() {
 
 void SessionCore::Rollback(Status cause) {
   if (!transaction_.running) return;
+  if (!engine_.registry().alive()) {
+    // The child of a fork has none of the memory that the writes point to.
+    transaction_.writes.clear();
+    transaction_.write_of_id.Clear();
+    transaction_.running = false;
+    return;
+  }
   for (auto write = transaction_.writes.rbegin(); write != transaction_.writes.rend(); ++write) {
     if (write->kind == WriteKind::kInsert || write->kind == WriteKind::kCancelled) {
       GiveCancelledInsert(*write);
@@ -862,7 +937,7 @@ void SessionCore::EndTransaction() {
   participant_.EndSnapshot();
   transaction_.running = false;
   transaction_.writes.clear();
-  transaction_.write_of_id.clear();
+  transaction_.write_of_id.Clear();
 }
 
 }  // namespace txn

@@ -26,7 +26,6 @@
 #include <span>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "flagstone/internal/participant.h"
 #include "flagstone/internal/pending_change.h"
 #include "flagstone/record_guard.h"
@@ -151,6 +150,22 @@ class SessionCore {
     uint64_t link_before;
     uint64_t id;
   };
+  // From ID to index in writes: open addressing, at most half full. (abseil's maps do not survive a
+  // std::bad_alloc.)
+  class WriteIndex {
+   public:
+    // Makes room for `count` entries; what is in it stays.
+    void Reserve(size_t count, const std::vector<Write>& writes);
+    void Add(const std::vector<Write>& writes, uint32_t index);
+    // Index in writes + 1; 0 when there is none.
+    uint32_t Find(const std::vector<Write>& writes, uint64_t id) const;
+    void Clear();
+
+   private:
+    static size_t Start(uint64_t id) { return (id * 0x9e3779b97f4a7c15) >> 32; }
+    std::vector<uint32_t> places_;  // index + 1; 0: free
+    size_t used_ = 0;
+  };
   struct TransactionState {
     bool running = false;
     bool touched = false;  // has read or written: the level is fixed
@@ -158,8 +173,7 @@ class SessionCore {
     internal::Timestamp snapshot = 0;
     Status cause;
     std::vector<Write> writes;
-    // From ID to index in writes, once there are many of them.
-    absl::flat_hash_map<uint64_t, uint32_t> write_of_id;
+    WriteIndex write_of_id;  // once there are many of them
   };
   enum class Base : uint8_t { kNewestLive, kNewestDeleted };
 
@@ -169,7 +183,7 @@ class SessionCore {
   // The part and home slot that `id` names in `table`; nullptr when it can name none there.
   internal::SlotHeader* Locate(const TableState& table, uint64_t id, TablePart** part) const;
   // A guard on a slot found under a pin, in the free guard slot `guard`.
-  RecordGuard GuardOn(int guard, internal::SlotHeader* slot, const TablePart& part);
+  RecordGuard GuardOn(int guard, internal::SlotHeader* slot, const TablePart& part, RecordId id);
   bool OwnGuardOn(const internal::SlotHeader* slot) const;
   Result<uint32_t> TakeHomeSlot(TablePart& part);
   void GiveHomeSlot(TablePart& part, uint32_t slot, uint32_t last_tick);
@@ -210,6 +224,8 @@ class SessionCore {
   Status CheckWritable();
   Status Fail(Status status);
   Write* FindWrite(uint64_t id);
+  // Makes room for one more write: after it, until AddWrite(), nothing of this can fail.
+  void ReserveWrite();
   void AddWrite(const Write& write);
   // Locks the record and adds the write; nullptr when it is absent.
   Result<Write*> WriteForChange(TableState& table, RecordId id, WriteKind kind, Base base);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "lib/base/check.h"
@@ -41,6 +42,13 @@ constexpr uint64_t kFromDeferred = uint64_t{1} << 63;
 
 }  // namespace
 
+template <typename T>
+void Tidier::MakeRoom(std::vector<T>& list, size_t count) {
+  if (list.capacity() - list.size() < count) {
+    list.reserve(std::max(2 * list.capacity(), list.size() + count));
+  }
+}
+
 Tidier::Tidier(Engine& engine, const TidierOptions& options) : engine_(engine), options_(options) {
   // The window reaches back to the beginning until it is full.
   if (options_.history_ns > 0) {
@@ -55,7 +63,16 @@ void Tidier::Attach(SessionCore& session) {
 
 void Tidier::Detach(SessionCore& session) {
   base::MutexLock lock(&mutex_);
-  session.changed().Drain(ChangedRing::kCapacity, [this](uint64_t id) { again_.push_back(id); });
+  // A session ends without fail: where there is no room for its list, the list is worked off.
+  while (session.changed().waiting_count() > 0) {
+    try {
+      MakeRoom(again_, session.changed().waiting_count());
+      session.changed().Drain(ChangedRing::kCapacity,
+                              [this](uint64_t id) { again_.push_back(id); });
+    } catch (const std::bad_alloc&) {
+      RunLocked(kHelpRecordsMax);
+    }
+  }
   std::erase(sessions_, &session);
   ended_sessions_ += session.counters();
 }
@@ -123,6 +140,17 @@ TidierCounters Tidier::counters() const {
 // --- the cycle
 
 uint64_t Tidier::RunLocked(uint64_t records_max) {
+  try {
+    return RunSteps(records_max);
+  } catch (const std::bad_alloc&) {
+    // Each step makes its room before it takes anything on: what it did not come to is in batch_,
+    // in again_ or among the retiring slots, and the next cycle goes on with it.
+    ++counters_.cycles_out_of_memory;
+    return 0;
+  }
+}
+
+uint64_t Tidier::RunSteps(uint64_t records_max) {
   // 1. From now on no snapshot begins below the horizon, nor below the retained history.
   RaiseFloors();
   // 2. What was changed; all of it was published before the barrier.
@@ -176,9 +204,9 @@ void Tidier::RaiseFloors() {
 }
 
 void Tidier::GatherChanged(uint64_t records_max) {
-  batch_.clear();
   copied_in_cycle_.clear();
-  std::swap(batch_, again_);
+  // What a cycle that ran out of memory left in batch_ is visited once more, which does no harm.
+  if (batch_.empty()) std::swap(batch_, again_);
   // Sessions in turn, so that a busy one cannot starve the others.
   for (size_t i = 0; i < sessions_.size() && batch_.size() < records_max; ++i) {
     next_session_ = (next_session_ + 1) % sessions_.size();
@@ -246,6 +274,11 @@ void Tidier::CutOldSnapshots() {
 
 uint64_t Tidier::FreeRetired() {
   uint64_t freed = 0;
+  for (const RetiredVersion& retired : retiring_versions_) ++retired_counts_[retired.size_class];
+  for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
+    freed_versions_[size_class].reserve(std::exchange(retired_counts_[size_class], 0));
+  }
+  freed_homes_.reserve(retiring_homes_.size());
   std::erase_if(retiring_versions_, [&](const RetiredVersion& retired) {
     const internal::SlotGeometry& geometry =
         engine_.class_state(retired.size_class)->space->geometry();
@@ -287,6 +320,7 @@ uint64_t Tidier::FreeRetired() {
 }
 
 void Tidier::VisitAll() {
+  MakeRoom(again_, batch_.size());
   TablePart* part = nullptr;
   TablePart* ahead = nullptr;
   const auto part_of = [this](TablePart* last, uint64_t id) {
@@ -330,7 +364,13 @@ void Tidier::VisitRecord(uint64_t entry, TablePart& part) {
     return;
   }
   uint64_t link = *before & ~(entry == id ? 0 : kDeferred);
-  const Visit visit = Tidy(part, home, id, &link);
+  Visit visit = Visit::kAgain;
+  try {
+    visit = Tidy(part, home, id, &link);
+  } catch (const std::bad_alloc&) {
+    Unlock(home, link);  // it stands in batch_ still
+    throw;
+  }
   link &= ~kQueued;
   if (visit == Visit::kAgain) {
     link |= kQueued;
@@ -354,12 +394,17 @@ struct Tidier::VisitedRecord {
   void CopyPayload(SlotHeader* to, const SlotHeader* from) const {
     std::memcpy(internal::PayloadOf(to), internal::PayloadOf(from), part.view.payload_bytes);
   }
+  void MakeRoomToRetire(size_t version_count) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    MakeRoom(tidier.retiring_versions_, version_count);
+    MakeRoom(tidier.retiring_homes_, 1);
+  }
   VersionLink TakeVersionSlot() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     slab::VersionSlotCache& cache = tidier.version_caches_[part.view.class_number];
     if (cache.count == 0 &&
         !part.class_state.versions.Refill(cache, slab::VersionUse::kUpdate).ok()) {
       return 0;
     }
+    ++tidier.progress_;
     return cache.links[--cache.count];
   }
   void Retire(VersionLink link) ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -377,7 +422,6 @@ struct Tidier::VisitedRecord {
   }
   void NoteHomeCopied() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     tidier.copied_in_cycle_.insert(id);
-    ++tidier.progress_;
   }
   void NoteHomecoming() ABSL_NO_THREAD_SAFETY_ANALYSIS { ++tidier.counters_.homecomings; }
   void Defer(Timestamp until) ABSL_NO_THREAD_SAFETY_ANALYSIS {

@@ -22,10 +22,10 @@
 #include <cstdint>
 #include <deque>
 #include <span>
+#include <unordered_set>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_set.h"
 #include "flagstone/internal/slot.h"
 #include "lib/base/mutex.h"
 #include "lib/epoch/grace.h"
@@ -53,10 +53,11 @@ struct TidierCounters {
   uint64_t versions_freed = 0;
   uint64_t records_reclaimed = 0;
   uint64_t snapshots_cut = 0;
-  uint64_t helped_cycles = 0;     // run by a session because maintenance was behind
-  uint64_t waiting_records = 0;   // changed, not visited yet
-  uint64_t deferred_records = 0;  // old versions kept for a snapshot or the retention window
-  uint64_t oldest_snapshot = 0;   // timestamp; the horizon when there is none
+  uint64_t cycles_out_of_memory = 0;  // stopped half-way by std::bad_alloc; the next one goes on
+  uint64_t helped_cycles = 0;         // run by a session because maintenance was behind
+  uint64_t waiting_records = 0;       // changed, not visited yet
+  uint64_t deferred_records = 0;      // old versions kept for a snapshot or the retention window
+  uint64_t oldest_snapshot = 0;       // timestamp; the horizon when there is none
 };
 
 class Tidier {
@@ -112,6 +113,10 @@ class Tidier {
 
   // Returns the progress: visits that need no other one, slots freed.
   uint64_t RunLocked(uint64_t records_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  uint64_t RunSteps(uint64_t records_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // So that push_back() cannot fail in the middle of a change.
+  template <typename T>
+  static void MakeRoom(std::vector<T>& list, size_t count);
   bool NothingToDo() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RaiseFloors() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GatherDeferred(uint64_t records_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -153,12 +158,13 @@ class Tidier {
   internal::Timestamp settled_ ABSL_GUARDED_BY(mutex_) = 0;  // horizon before the barrier
   internal::Timestamp retained_from_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t progress_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::flat_hash_set<uint64_t> copied_in_cycle_ ABSL_GUARDED_BY(mutex_);
+  std::unordered_set<uint64_t> copied_in_cycle_ ABSL_GUARDED_BY(mutex_);
 
   VersionChain<internal::StdAtomics> chain_ ABSL_GUARDED_BY(mutex_);
 
   std::array<std::vector<internal::VersionLink>, kSizeClassCount> freed_versions_
       ABSL_GUARDED_BY(mutex_);
+  std::array<uint64_t, kSizeClassCount> retired_counts_ ABSL_GUARDED_BY(mutex_){};
   std::vector<slab::FreedSlot> freed_homes_ ABSL_GUARDED_BY(mutex_);
   std::array<slab::VersionSlotCache, kSizeClassCount> version_caches_ ABSL_GUARDED_BY(mutex_);
 

@@ -35,6 +35,7 @@ class VersionChain {
 
   // `space` says what surrounds the record:
   //   At(link) -> Slot*             CopyPayload(Slot* to, const Slot* from)
+  //   MakeRoomToRetire(count)       so that Retire() and RetireHome() cannot fail
   //   TakeVersionSlot() -> link     0: no memory
   //   Retire(link), RetireHome()    to be freed after the next grace period
   //   HomeIsGuarded()               as of this cycle's grace period
@@ -47,6 +48,7 @@ class VersionChain {
              uint64_t* link) {
     // 1. All versions, and which of them are read by someone.
     List(space, home, *link);
+    space.MakeRoomToRetire(nodes_.size() + 1);  // what can fail comes first
     MarkNeeded(needed);
     Node& newest = nodes_[0];
     if (newest.begin > settled) return Visit::kAgain;  // not visible before the barrier
@@ -158,6 +160,7 @@ class VersionChain {
 
   template <typename Space>
   bool CopyAside(Space& space, Node& node) {
+    space.NoteHomeCopied();
     const VersionLink link = space.TakeVersionSlot();
     if (link == 0) return false;
     Slot* copy = space.At(link);
@@ -168,7 +171,6 @@ class VersionChain {
                         std::memory_order_relaxed);
     node.slot = copy;
     node.link = link;
-    space.NoteHomeCopied();
     return true;
   }
 

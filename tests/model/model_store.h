@@ -361,6 +361,7 @@ class ModelTidier {
              tidier.store_.defect != Defect::kNoCycleAfterCopy;
     }
     void NoteHomeCopied() { tidier.copied_.at(static_cast<size_t>(record)) = true; }
+    void MakeRoomToRetire(size_t) {}
     void NoteHomecoming() { ++tidier.homecomings_; }
     void Defer(Timestamp) {}
   };

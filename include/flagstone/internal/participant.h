@@ -64,6 +64,8 @@ struct BasicParticipant {
   uint64_t snapshot_serial;
   uint64_t guard_hint;  // the guard slot to try first: the one after the last taken, or the last
                         // released
+  uint64_t released_guard;  // kGuardFree; zero in a forked child (its pages are wiped), where a
+                            // guard that ends does not come free
   uint32_t pin_depth;
   BarrierKind barrier_kind;
 
@@ -81,6 +83,7 @@ struct BasicParticipant {
   // When a session joins.
   void Open(int guard_count, BarrierKind kind) {
     barrier_kind = kind;
+    released_guard = kGuardFree;
     for (int i = guard_count; i > 0; --i) ReleaseGuard(static_cast<uint64_t>(i) - 1);
   }
 
@@ -102,7 +105,7 @@ struct BasicParticipant {
     guard_hint = index + 1;
   }
   void ReleaseGuard(uint64_t index) {
-    guards[index].store(kGuardFree, std::memory_order_release);
+    guards[index].store(released_guard, std::memory_order_release);
     guard_hint = index;
   }
 

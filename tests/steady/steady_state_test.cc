@@ -1,0 +1,128 @@
+// What: once warm, reading, updating and transactions make no heap allocation and no system call.
+// How:  the kit's counters around loops on one thread; the same with the store's own maintenance
+//       thread running beside it, which is not counted.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "tests/support/allocation_counter.h"
+#include "tests/support/store_subjects.h"
+#include "tests/support/syscall_counter.h"
+
+namespace flagstone::testkit {
+namespace {
+
+struct Row {
+  uint64_t values[8];
+};
+
+class SteadyStateTest : public testing::TestWithParam<MaintenanceMode> {
+ protected:
+  SteadyStateTest()
+      : store_(*Store::OpenInMemory(Options())),
+        session_(*store_.NewSession()),
+        table_(*store_.CreateTableOf<Row>("rows")) {
+    for (uint64_t i = 0; i < 10'000; ++i) ids_.push_back(*session_.Insert(table_, Row{{i}}));
+  }
+  static StoreOptions Options() {
+    StoreOptions options = TestStoreOptions();
+    options.maintenance.mode = GetParam();
+    return options;
+  }
+  void Settle() {
+    for (int idle = 0; idle < 3;) {
+      idle = store_.Maintain() ? 0 : idle + 1;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
+  // `code` is run to warm up, then once under each counter.
+  void ExpectNothing(const std::function<void()>& code) {
+    for (int i = 0; i < 3; ++i) {
+      code();
+      Settle();
+    }
+    const AllocationCounter allocations;
+    code();
+    EXPECT_EQ(allocations.count(), 0u);
+    Settle();
+    const SyscallReport calls = CountSyscalls(code);
+    if (!calls.counted) std::printf("system calls: %s\n", calls.ToString().c_str());
+    EXPECT_EQ(calls.count, 0u) << calls.ToString();
+    EXPECT_TRUE(calls.counted || !calls.not_counted_because.empty());
+  }
+
+  Store store_;
+  Session session_;
+  RecordTableOf<Row> table_;
+  std::vector<RecordId> ids_;
+  uint64_t sum_ = 0;
+};
+
+TEST_P(SteadyStateTest, GetBySession) {
+  ExpectNothing([this] {
+    for (const RecordId id : ids_) sum_ += session_.Get(table_, id)->values[0];
+  });
+}
+
+TEST_P(SteadyStateTest, GetOfAbsentRecords) {
+  ExpectNothing([this] {
+    for (const RecordId id : ids_) sum_ += session_.Get(table_, RecordId(id.value() + 77)) ? 1 : 0;
+  });
+}
+
+TEST_P(SteadyStateTest, GetByOneCall) {
+  ExpectNothing([this] {
+    for (const RecordId id : ids_) sum_ += (**store_.GetCopy(table_, id)).values[0];
+  });
+}
+
+TEST_P(SteadyStateTest, MultiGet) {
+  std::vector<RecordGuard> guards(32);
+  ExpectNothing([&] {
+    session_.MultiGet(table_.untyped(), ids_,
+                      [&](size_t, const RecordGuard& guard) { sum_ += guard.bytes().size(); });
+    session_.MultiGet(table_.untyped(), std::span(ids_).first(32), guards);
+    for (RecordGuard& guard : guards) guard.Release();
+  });
+}
+
+TEST_P(SteadyStateTest, Update) {
+  ExpectNothing([this] {
+    for (size_t i = 0; i < 1'000; ++i) {
+      static_cast<void>(session_.Update(table_, ids_[i], [](Row& row) { ++row.values[0]; }));
+      static_cast<void>(session_.UpdateTo(table_, ids_[i], Row{{i}}));
+    }
+  });
+}
+
+TEST_P(SteadyStateTest, Transaction) {
+  ExpectNothing([this] {
+    for (size_t i = 0; i < 500; ++i) {
+      flagstone::Transaction txn = *session_.Begin();
+      sum_ += (*txn.Get(table_, ids_[i]))->values[0];
+      static_cast<void>(txn.Update(table_, ids_[i], [](Row& row) { ++row.values[1]; }));
+      static_cast<void>(txn.Update(table_, ids_[i + 1], [](Row& row) { ++row.values[1]; }));
+      if (i % 4 == 0) {
+        txn.Rollback();
+      } else {
+        static_cast<void>(txn.Commit());
+      }
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Maintenance, SteadyStateTest,
+                         testing::Values(MaintenanceMode::kCallerDriven,
+                                         MaintenanceMode::kBackground),
+                         [](const auto& mode) {
+                           return mode.param == MaintenanceMode::kBackground
+                                      ? std::string("Background")
+                                      : std::string("CallerDriven");
+                         });
+
+}  // namespace
+}  // namespace flagstone::testkit

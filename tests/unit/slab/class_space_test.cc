@@ -1,0 +1,81 @@
+#include "lib/slab/class_space.h"
+
+#include "tests/unit/slab/slab_fixture.h"
+
+namespace flagstone::slab {
+namespace {
+
+using ClassSpaceTest = SlabTest;
+
+TEST_F(ClassSpaceTest, GeometryFollowsFromTheSizeClass) {
+  for (const uint32_t size_class : {0u, 5u, 16u, 31u}) {
+    const auto space = OpenSpace(size_class, 2);
+    const internal::SlotGeometry& geometry = space->geometry();
+    EXPECT_EQ(geometry.stride, SizeClassStrideBytes(size_class));
+    EXPECT_EQ(geometry.slots_per_extent, SizeClassSlotsPerExtent(size_class));
+    EXPECT_LE(geometry.slots_per_extent, geometry.index_mask + 1);
+    EXPECT_EQ(space->slots_per_shared_slab(), geometry.slots_per_extent / kSlabsPerSharedExtent);
+    const char* last =
+        reinterpret_cast<const char*>(geometry.HomeAt(1, geometry.slots_per_extent - 1));
+    EXPECT_LE(last + geometry.stride, geometry.base + 2 * size_t{kExtentBytes});
+  }
+}
+
+TEST_F(ClassSpaceTest, SmallTablesShareAnExtentAndLargeOnesOwnWholeOnes) {
+  for (uint16_t table = 1; table <= 3; ++table) {
+    Slab* slab = *space_->TakeHomeSlab(table, 0, 5);
+    EXPECT_EQ(slab->extent, 0u);
+    EXPECT_EQ(slab->first_index, (table - 1) * space_->slots_per_shared_slab());
+    EXPECT_EQ(slab->unused_count(), space_->slots_per_shared_slab());
+    EXPECT_EQ(space_->shared_owner()[table - 1].load(), table);
+    EXPECT_EQ(space_->SlabOf(0, slab->first_index), slab);
+  }
+  EXPECT_EQ(space_->extent_owner()[0].load(), internal::kExtentShared);
+  Slab* whole = *space_->TakeHomeSlab(7, kSlabsPerSharedExtent, 5);
+  EXPECT_EQ(whole->extent, 1u);
+  EXPECT_EQ(whole->unused_count(), space_->geometry().slots_per_extent);
+  EXPECT_EQ(space_->extent_owner()[1].load(), 7u);
+  EXPECT_EQ(space_->counts().home_owned, 1u);
+  EXPECT_EQ(space_->counts().home_shared, 1u);
+}
+
+TEST_F(ClassSpaceTest, WhenAllExtentsAreOwnedTheErrorNamesTheWayOut) {
+  for (int i = 0; i < 12; ++i) {
+    ASSERT_TRUE(space_->TakeHomeSlab(1, kSlabsPerSharedExtent, 5).ok());
+  }
+  const Status full = space_->TakeHomeSlab(1, kSlabsPerSharedExtent, 5).status();
+  EXPECT_EQ(full.code(), StatusCode::kResourceExhausted);
+  EXPECT_NE(full.message().find("12 extents"), std::string::npos) << full.message();
+  EXPECT_NE(full.message().find("slot bits"), std::string::npos) << full.message();
+}
+
+TEST_F(ClassSpaceTest, AReturnedExtentKeepsItsHighestTickAndReadsAsZeros) {
+  Slab* slab = *space_->TakeHomeSlab(1, kSlabsPerSharedExtent, 5);
+  const uint32_t extent = slab->extent;
+  internal::SlotHeader* slot = space_->geometry().HomeAt(extent, 9);
+  slot->id.store(77);
+  space_->RetractHomeSlab(*slab);
+  EXPECT_EQ(space_->extent_owner()[extent].load(), internal::kExtentUnowned);
+  space_->ReturnHomeSlab(slab, /*highest_tick=*/40);
+  EXPECT_EQ(space_->counts().home_returned, 1u);
+  EXPECT_EQ(slot->id.load(), 0u);
+  // At tick 40 it cannot be used, another one can; later it is the first.
+  EXPECT_NE((*space_->TakeHomeSlab(2, kSlabsPerSharedExtent, 40))->extent, extent);
+  Slab* again = *space_->TakeHomeSlab(2, kSlabsPerSharedExtent, 41);
+  EXPECT_EQ(again->extent, extent);
+  EXPECT_EQ(again->tick_floor, 40u);
+  EXPECT_EQ(slot->id.load(), 0u);
+}
+
+TEST_F(ClassSpaceTest, AnExtentForAGivenIdIsTakenOnceAndOnlyByItsTable) {
+  Slab* slab = *space_->TakeHomeSlabAt(3, 4, 100);
+  EXPECT_EQ(slab->extent, 4u);
+  EXPECT_EQ(*space_->TakeHomeSlabAt(3, 4, 200), slab);
+  EXPECT_EQ(space_->TakeHomeSlabAt(2, 4, 200).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(space_->TakeHomeSlabAt(2, 12, 0).code(), StatusCode::kInvalidArgument);
+  // The extents in between are free for whoever comes next.
+  EXPECT_LT((*space_->TakeHomeSlab(1, kSlabsPerSharedExtent, 5))->extent, 4u);
+}
+
+}  // namespace
+}  // namespace flagstone::slab

@@ -1,0 +1,268 @@
+// What: when the n-th allocation of a call fails, the call answers with a Status or lets
+//       std::bad_alloc pass, and everything is as if it had not been made. Row 21 of the scorecard.
+// How:  operator new of this program fails once, at the n-th allocation of this thread, for every n
+//       that the call reaches; afterwards the store is compared with what it held before, and used.
+#include <cstdlib>
+#include <functional>
+#include <new>
+#include <vector>
+
+#include "tests/support/scorecard.h"
+#include "tests/support/test_scale.h"
+#include "tests/weather/store_weather.h"
+
+namespace {
+
+// Allocations of this thread until the one that fails; 0: none fails.
+constinit thread_local uint64_t until_failure = 0;
+
+void* Allocate(size_t bytes, size_t alignment) {
+  if (until_failure > 0 && --until_failure == 0) throw std::bad_alloc();
+  void* block = nullptr;
+  if (alignment <= alignof(std::max_align_t)) {
+    block = std::malloc(bytes > 0 ? bytes : 1);
+  } else if (posix_memalign(&block, alignment, bytes) != 0) {
+    block = nullptr;
+  }
+  if (block == nullptr) throw std::bad_alloc();
+  return block;
+}
+
+}  // namespace
+
+void* operator new(size_t bytes) { return Allocate(bytes, 0); }
+void* operator new[](size_t bytes) { return Allocate(bytes, 0); }
+void* operator new(size_t bytes, std::align_val_t alignment) {
+  return Allocate(bytes, static_cast<size_t>(alignment));
+}
+void* operator new[](size_t bytes, std::align_val_t alignment) {
+  return Allocate(bytes, static_cast<size_t>(alignment));
+}
+void operator delete(void* block) noexcept { std::free(block); }
+void operator delete[](void* block) noexcept { std::free(block); }
+void operator delete(void* block, size_t) noexcept { std::free(block); }
+void operator delete[](void* block, size_t) noexcept { std::free(block); }
+void operator delete(void* block, std::align_val_t) noexcept { std::free(block); }
+void operator delete[](void* block, std::align_val_t) noexcept { std::free(block); }
+void operator delete(void* block, size_t, std::align_val_t) noexcept { std::free(block); }
+void operator delete[](void* block, size_t, std::align_val_t) noexcept { std::free(block); }
+
+namespace flagstone::testkit {
+namespace {
+
+struct Row {
+  int64_t values[16];
+};
+Row RowOf(int64_t value) {
+  Row row{};
+  row.values[0] = row.values[15] = value;
+  return row;
+}
+
+class AllocationFailureTest : public testing::Test {
+ protected:
+  void TearDown() override {
+    ScorecardRow row;
+    row.number = 21;
+    row.name = "out of memory at the n-th allocation";
+    row.unit = "failures";
+    row.count = failures_;
+    row.failures = HasFailure() ? 1 : 0;
+    row.Record();
+  }
+
+  enum class Outcome : uint8_t { kDone, kStatus, kThrown, kNoFailure };
+  // Runs `call` so that its n-th allocation fails.
+  Outcome FailAt(uint64_t n, const std::function<Status()>& call) {
+    until_failure = n;
+    Outcome outcome = Outcome::kDone;
+    try {
+      const Status status = call();
+      if (!status.ok()) outcome = Outcome::kStatus;
+    } catch (const std::bad_alloc&) {
+      outcome = Outcome::kThrown;
+    }
+    const bool reached = until_failure == 0;
+    until_failure = 0;
+    if (!reached) return Outcome::kNoFailure;
+    ++failures_;
+    return outcome;
+  }
+  // One store with a table and a few records for each n.
+  struct Bench {
+    Bench()
+        : store(*Store::OpenInMemory(TestStoreOptions())),
+          session(*store.NewSession()),
+          table(*store.CreateTableOf<Row>("rows")) {
+      for (int64_t i = 0; i < 20; ++i) ids.push_back(*session.Insert(table, RowOf(i)));
+    }
+    void ExpectAsBefore(uint64_t n, size_t records) {
+      for (size_t i = 0; i < ids.size(); ++i) {
+        const TypedGuard<Row> guard = session.Get(table, ids[i]);
+        ASSERT_TRUE(guard) << "n " << n;
+        ASSERT_EQ(guard->values[0], static_cast<int64_t>(i)) << "n " << n;
+        ASSERT_EQ(guard->values[15], static_cast<int64_t>(i)) << "n " << n;
+      }
+      // Nothing is locked, nothing is lost, and the store goes on.
+      for (size_t i = 0; i < ids.size(); ++i) {
+        const Result<bool> updated = session.UpdateTo(table, ids[i], RowOf(100));
+        ASSERT_TRUE(updated.ok() && *updated) << "n " << n << ": " << updated.status().ToString();
+      }
+      Session other = *store.NewSession();
+      const RecordId made = *other.Insert(table, RowOf(7));
+      ASSERT_EQ(other.Get(table, made)->values[0], 7);
+      Settle(store);
+      ASSERT_TRUE(*other.Delete(table, made));
+      { Session ended = std::move(other); }
+      { Session ended = std::move(session); }
+      Settle(store);
+      const StoreStatistics statistics = store.Statistics();
+      ASSERT_EQ(statistics.tables[0].slots_used, records) << "n " << n;
+      ASSERT_EQ(statistics.sessions, 0u) << "n " << n;
+      ASSERT_EQ(statistics.size_classes[0].version_slots_used, 0u) << "n " << n;
+      ASSERT_TRUE(store.Close().ok()) << "n " << n;
+    }
+    Store store;
+    Session session;
+    RecordTableOf<Row> table;
+    std::vector<RecordId> ids;
+  };
+  // Every n that the call reaches.
+  void Sweep(const std::function<Status(Bench&)>& call) {
+    for (uint64_t n = 1;; ++n) {
+      Bench bench;
+      const Outcome outcome = FailAt(n, [&] { return call(bench); });
+      if (outcome == Outcome::kNoFailure) return;
+      if (outcome == Outcome::kDone) continue;  // it did without
+      bench.ExpectAsBefore(n, bench.ids.size());
+      if (HasFatalFailure()) return;
+    }
+  }
+
+  uint64_t failures_ = 0;
+};
+
+TEST_F(AllocationFailureTest, OpeningAStore) {
+  for (uint64_t n = 1;; ++n) {
+    std::optional<Store> store;
+    const Outcome outcome = FailAt(n, [&] {
+      Result<Store> opened = Store::OpenInMemory(TestStoreOptions());
+      if (!opened.ok()) return opened.status();
+      store.emplace(*std::move(opened));
+      return Status::Ok();
+    });
+    if (outcome == Outcome::kNoFailure) break;
+    EXPECT_TRUE(!store.has_value() || outcome == Outcome::kDone);
+  }
+  EXPECT_GT(failures_, 3u);
+  EXPECT_TRUE(Store::OpenInMemory(TestStoreOptions()).ok());
+}
+
+TEST_F(AllocationFailureTest, CreatingATable) {
+  for (uint64_t n = 1;; ++n) {
+    Bench bench;
+    const Outcome outcome = FailAt(n, [&] {
+      return bench.store.CreateTable("late", {3000, std::nullopt}).status();
+    });
+    if (outcome == Outcome::kNoFailure) break;
+    static_cast<void>(bench.store.Statistics());
+    if (outcome != Outcome::kDone) {
+      EXPECT_FALSE(bench.store.FindTable("late").has_value()) << n;
+      Result<RecordTable> again = bench.store.CreateTable("late", {3000, std::nullopt});
+      ASSERT_TRUE(again.ok()) << n << ": " << again.status().ToString();
+      const std::vector<std::byte> record(3000);
+      EXPECT_TRUE(bench.session.Insert(*again, record).ok()) << n;
+      EXPECT_EQ(bench.store.Statistics().tables.size(), 2u) << n;
+    }
+  }
+  EXPECT_GT(failures_, 5u);
+}
+
+TEST_F(AllocationFailureTest, OpeningASession) {
+  Sweep([](Bench& bench) { return bench.store.NewSession().status(); });
+  EXPECT_GT(failures_, 1u);
+}
+
+TEST_F(AllocationFailureTest, TheFirstInsertOfASession) {
+  for (uint64_t n = 1;; ++n) {
+    Bench bench;
+    Session fresh = *bench.store.NewSession();
+    const Outcome outcome = FailAt(n, [&] { return fresh.Insert(bench.table, RowOf(1)).status(); });
+    if (outcome == Outcome::kNoFailure) break;
+    { Session ended = std::move(fresh); }
+    if (outcome != Outcome::kDone) bench.ExpectAsBefore(n, bench.ids.size());
+  }
+  EXPECT_GT(failures_, 0u);
+}
+
+TEST_F(AllocationFailureTest, ABatchThatGrowsTheTable) {
+  Sweep([](Bench& bench) {
+    std::vector<std::byte> records(sizeof(Row) * 2'000);
+    std::vector<RecordId> ids(2'000);
+    return bench.session.InsertMany(bench.table.untyped(), records, ids);
+  });
+  EXPECT_GT(failures_, 3u);
+}
+
+TEST_F(AllocationFailureTest, TheFirstUpdateAndDeleteOfASession) {
+  Sweep([](Bench& bench) {
+    Result<bool> updated = bench.session.UpdateTo(bench.table, bench.ids[3], RowOf(3));
+    return updated.status();
+  });
+  EXPECT_GT(failures_, 0u);
+}
+
+TEST_F(AllocationFailureTest, ATransactionOfManyWritesAndItsCommit) {
+  Sweep([](Bench& bench) {
+    Result<Transaction> txn = bench.session.Begin();
+    if (!txn.ok()) return txn.status();
+    for (size_t i = 0; i < bench.ids.size(); ++i) {
+      Result<bool> updated =
+          txn->UpdateTo(bench.table, bench.ids[i], RowOf(static_cast<int64_t>(i)));
+      if (!updated.ok()) return updated.status();
+    }
+    for (int64_t i = 0; i < 400; ++i) {
+      Result<RecordId> id = txn->Insert(bench.table, RowOf(i));
+      if (!id.ok()) return id.status();
+      if (i % 2 == 0) {
+        if (Result<bool> deleted = txn->Delete(bench.table, *id); !deleted.ok()) {
+          return deleted.status();
+        }
+      }
+    }
+    return txn->Commit().status();
+  });
+  EXPECT_GT(failures_, 5u);
+}
+
+TEST_F(AllocationFailureTest, Maintenance) {
+  // A snapshot makes copies, deferred records and retirement necessary.
+  for (uint64_t n = 1; n < tests::ScaledCount(400) + 1; ++n) {
+    Bench bench;
+    Session other = *bench.store.NewSession();
+    std::optional<Transaction> snapshot(*other.Begin());
+    for (const RecordId id : bench.ids)
+      ASSERT_TRUE(*bench.session.UpdateTo(bench.table, id, RowOf(1)));
+    ASSERT_TRUE(*bench.session.Delete(bench.table, bench.ids[0]));
+    const Outcome outcome = FailAt(n, [&] {
+      for (int i = 0; i < 6; ++i) static_cast<void>(bench.store.Maintain());
+      return Status::Ok();
+    });
+    ASSERT_NE(outcome, Outcome::kThrown) << n;
+    for (size_t i = 0; i < bench.ids.size(); ++i) {
+      ASSERT_EQ((*snapshot->Get(bench.table, bench.ids[i]))->values[0], static_cast<int64_t>(i));
+    }
+    snapshot.reset();
+    Settle(bench.store);
+    for (size_t i = 1; i < bench.ids.size(); ++i) {
+      ASSERT_EQ(bench.session.Get(bench.table, bench.ids[i])->values[0], 1) << n;
+    }
+    ASSERT_FALSE(bench.session.Get(bench.table, bench.ids[0]));
+    EXPECT_EQ(bench.store.Statistics().maintenance.records_reclaimed, 1u) << n;
+    if (outcome == Outcome::kNoFailure) break;
+  }
+  EXPECT_GT(failures_, 3u);
+}
+
+}  // namespace
+}  // namespace flagstone::testkit

@@ -1,0 +1,139 @@
+// What: at the memory limit a transaction is rolled back with a clear error, everything else is
+//       intact, deletes still work, and after them there is room again.
+#include <vector>
+
+#include "tests/weather/store_weather.h"
+
+namespace flagstone::testkit {
+namespace {
+
+constexpr uint32_t kRecordBytes = 1000;
+
+class MemoryLimitTest : public testing::Test {
+ protected:
+  MemoryLimitTest()
+      : store_(*Store::OpenInMemory(Options())),
+        session_(*store_.NewSession()),
+        table_(*store_.CreateTable("records", {kRecordBytes, std::nullopt})) {}
+
+  static StoreOptions Options() {
+    StoreOptions options = TestStoreOptions();
+    options.memory.limit_bytes = 24 << 20;
+    return options;
+  }
+  std::vector<std::byte> Record(int value) {
+    return std::vector<std::byte>(kRecordBytes, static_cast<std::byte>(value));
+  }
+  std::vector<RecordId> FillUp() {
+    std::vector<RecordId> ids;
+    for (;;) {
+      Result<RecordId> id = session_.Insert(table_, Record(static_cast<int>(ids.size() % 100)));
+      if (!id.ok()) {
+        ExpectError(id.status(), StatusCode::kResourceExhausted, {"class 1024", "limit_bytes"});
+        return ids;
+      }
+      ids.push_back(*id);
+    }
+  }
+  void ExpectIntact(const std::vector<RecordId>& ids) {
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const RecordGuard guard = session_.Get(table_, ids[i]);
+      ASSERT_TRUE(guard) << i;
+      ASSERT_EQ(guard.bytes()[kRecordBytes - 1], static_cast<std::byte>(i % 100)) << i;
+    }
+  }
+
+  Store store_;
+  Session session_;
+  RecordTable table_;
+};
+
+TEST_F(MemoryLimitTest, ATransactionThatMeetsTheLimitIsRolledBackAndNothingElse) {
+  std::vector<RecordId> ids = FillUp();
+  ASSERT_GT(ids.size(), 10'000u);
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(*session_.Delete(table_, ids.back()));
+    ids.pop_back();
+  }
+  Settle(store_);
+  Transaction txn = *session_.Begin();
+  ASSERT_TRUE(*txn.UpdateTo(table_, ids[0], Record(200)));
+  std::vector<RecordId> made;
+  Status refused;
+  while (refused.ok()) {
+    Result<RecordId> id = txn.Insert(table_, Record(201));
+    refused = id.status();
+    if (id.ok()) made.push_back(*id);
+  }
+  ExpectError(refused, StatusCode::kResourceExhausted, {"class 1024", "limit_bytes"});
+  EXPECT_FALSE(txn.running());
+  EXPECT_EQ(txn.Commit().code(), StatusCode::kResourceExhausted);
+  for (const RecordId id : made) ASSERT_FALSE(session_.Get(table_, id));
+  ExpectIntact(ids);
+  EXPECT_TRUE(*session_.UpdateTo(table_, ids[0], Record(0)));
+}
+
+TEST_F(MemoryLimitTest, VersionsAtTheLimitFailUpdatesNeverDeletes) {
+  const std::vector<RecordId> ids = FillUp();
+  // A snapshot keeps every version, until the updates have used all there are.
+  Session other = *store_.NewSession();
+  Transaction snapshot = *other.Begin();
+  Status refused;
+  size_t updated = 0;
+  for (; refused.ok(); ++updated) {
+    refused = session_.UpdateTo(table_, ids[updated % 100], Record(static_cast<int>(updated % 100)))
+                  .status();
+    ASSERT_LT(updated, 100'000u);
+  }
+  ExpectError(refused, StatusCode::kResourceExhausted, {"limit_bytes"});
+  // Half of them, with the snapshot still there: what deletes are promised is kept for them.
+  for (int i = 0; i < 200; ++i) {
+    const Result<bool> deleted = session_.Delete(table_, ids[1000 + i]);
+    ASSERT_TRUE(deleted.ok() && *deleted) << i << ": " << deleted.status().ToString();
+  }
+  snapshot.Rollback();
+  Settle(store_);
+  EXPECT_TRUE(*session_.UpdateTo(table_, ids[0], Record(1)));
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(session_.Insert(table_, Record(1)).ok()) << i;
+}
+
+TEST_F(MemoryLimitTest, ATableThatFindsNoMemoryLeavesNoTrace) {
+  FillUp();
+  for (int i = 0; i < 3; ++i) {
+    ExpectError(store_.CreateTable("late", {3000, std::nullopt}).status(),
+                StatusCode::kResourceExhausted, {"class 3072", "limit_bytes"});
+    EXPECT_FALSE(store_.FindTable("late").has_value());
+  }
+  const StoreStatistics statistics = store_.Statistics();
+  EXPECT_EQ(statistics.tables.size(), 1u);
+  EXPECT_EQ(statistics.size_classes.size(), 1u);
+  EXPECT_TRUE(store_.CreateTable("same class", {kRecordBytes, std::nullopt}).ok());
+  EXPECT_EQ(store_.Statistics().tables.size(), 2u);
+}
+
+TEST_F(MemoryLimitTest, ABatchThatDoesNotFitInsertsNothing) {
+  std::vector<RecordId> ids = FillUp();
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(*session_.Delete(table_, ids.back()));
+    ids.pop_back();
+  }
+  Settle(store_);
+  const uint64_t used = store_.Statistics().tables[0].slots_used;
+  std::vector<RecordId> batch(3000);
+  const std::vector<std::byte> records(3000 * size_t{kRecordBytes});
+  for (int i = 0; i < 3; ++i) {
+    ExpectError(session_.InsertMany(table_, records, batch), StatusCode::kResourceExhausted,
+                {"limit_bytes"});
+  }
+  ExpectIntact(ids);
+  // What the session holds ready may differ, and no more.
+  EXPECT_NEAR(static_cast<double>(store_.Statistics().tables[0].slots_used),
+              static_cast<double>(used), 128.0);
+  EXPECT_TRUE(session_
+                  .InsertMany(table_, std::span(records).first(20 * kRecordBytes),
+                              std::span(batch).first(20))
+                  .ok());
+}
+
+}  // namespace
+}  // namespace flagstone::testkit

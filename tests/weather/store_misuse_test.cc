@@ -1,0 +1,242 @@
+// What: sizes, layouts and handles that cannot work are refused with thing, number and way out, and
+//       nothing is changed by them.
+#include <stdexcept>
+#include <vector>
+
+#include "lib/base/manual_clock.h"
+#include "tests/weather/store_weather.h"
+
+namespace flagstone::testkit {
+namespace {
+
+using ::testing::Test;
+
+struct Pair {
+  int64_t a;
+  int64_t b;
+};
+
+class StoreMisuseTest : public Test {
+ protected:
+  StoreMisuseTest()
+      : store_(*Store::OpenInMemory(TestStoreOptions())), session_(*store_.NewSession()) {}
+
+  Store store_;
+  Session session_;
+};
+
+TEST_F(StoreMisuseTest, RecordSizesOfZeroAndOverTheLimitAreRefused) {
+  ExpectError(store_.CreateTable("none", {0, std::nullopt}).status(), StatusCode::kInvalidArgument,
+              {"table 'none'", "record_bytes is 0", "1 to 7144"});
+  ExpectError(store_.CreateTable("huge", {7145, std::nullopt}).status(),
+              StatusCode::kInvalidArgument, {"table 'huge'", "record_bytes is 7145", "1 to 7144"});
+  ExpectError(store_.CreateTable("small class", {100, 2}).status(), StatusCode::kInvalidArgument,
+              {"table 'small class'", "size_class is 2", "100 bytes need"});
+  EXPECT_FALSE(store_.FindTable("none").has_value());
+  const RecordTable smallest = *store_.CreateTable("one byte", {1, std::nullopt});
+  const RecordTable largest = *store_.CreateTable("all bytes", {7144, std::nullopt});
+  const std::vector<std::byte> bytes(7144, std::byte{0x5a});
+  const RecordId one = *session_.Insert(smallest, std::span(bytes).first(1));
+  const RecordId all = *session_.Insert(largest, bytes);
+  EXPECT_EQ(session_.Get(smallest, one).bytes()[0], std::byte{0x5a});
+  EXPECT_EQ(session_.Get(largest, all).bytes()[7143], std::byte{0x5a});
+}
+
+TEST_F(StoreMisuseTest, RecordsOfAnotherSizeThanTheTablesAreRefused) {
+  const RecordTable table = *store_.CreateTable("pairs", {sizeof(Pair), std::nullopt});
+  const std::vector<std::byte> bytes(64);
+  const auto wrong = std::span(bytes).first(15);
+  const RecordId id = *session_.Insert(table, std::span(bytes).first(16));
+  const auto refused = {"table 'pairs'", "16 bytes", "15"};
+  ExpectError(session_.Insert(table, wrong).status(), StatusCode::kInvalidArgument, refused);
+  ExpectError(session_.UpdateTo(table, id, wrong).status(), StatusCode::kInvalidArgument, refused);
+  ExpectError(session_.InsertWithId(table, id, wrong), StatusCode::kInvalidArgument, refused);
+  std::vector<RecordId> ids(2);
+  ExpectError(session_.InsertMany(table, wrong, ids), StatusCode::kInvalidArgument, refused);
+  Transaction txn = *session_.Begin();
+  ExpectError(txn.Insert(table, wrong).status(), StatusCode::kInvalidArgument, refused);
+  ExpectError(txn.UpdateTo(table, id, wrong).status(), StatusCode::kInvalidArgument, refused);
+  EXPECT_TRUE(txn.running());
+  txn.Rollback();
+  ExpectError(session_.InsertInClass(table, std::span(bytes).first(16), 0).status(),
+              StatusCode::kInvalidArgument, {"table 'pairs'", "size class 0", "largest 31"});
+  ExpectError(session_.InsertInClass(table, std::span(bytes).first(16), 32).status(),
+              StatusCode::kInvalidArgument, {"size class 32"});
+  ExpectError(store_.OpenTableOf<int64_t>("pairs").status(), StatusCode::kFailedPrecondition,
+              {"table 'pairs'", "16 bytes", "not 8"});
+  ExpectError(store_.OpenTableOf<int64_t>("nowhere").status(), StatusCode::kFailedPrecondition,
+              {"table 'nowhere'", "create it"});
+}
+
+TEST_F(StoreMisuseTest, NamesAreCheckedAndUnique) {
+  ASSERT_TRUE(store_.CreateTable("taken", {8, std::nullopt}).ok());
+  ExpectError(store_.CreateTable("taken", {8, std::nullopt}).status(), StatusCode::kInvalidArgument,
+              {"table 'taken'", "another name"});
+  ExpectError(store_.CreateTable("", {8, std::nullopt}).status(), StatusCode::kInvalidArgument,
+              {"0 bytes", "1 to 128"});
+  ExpectError(store_.CreateTable("a\nb", {8, std::nullopt}).status(), StatusCode::kInvalidArgument,
+              {"control characters"});
+  ExpectError(store_.CreateTable(std::string(129, 'x'), {8, std::nullopt}).status(),
+              StatusCode::kInvalidArgument, {"129 bytes"});
+}
+
+TEST_F(StoreMisuseTest, ALayoutWithNoTimeLeftIsRefusedAtOpen) {
+  base::ManualClock clock(IdLayout::kDefaultEpochUnixSeconds + (int64_t{1} << 30) - 1000);
+  StoreOptions options = TestStoreOptions();
+  options.clock = &clock;
+  const Status refused = Store::OpenInMemory(options).status();
+  ExpectError(refused, StatusCode::kInvalidArgument, {"tick"});
+}
+
+TEST_F(StoreMisuseTest, WhenTheLastTickIsUsedInsertsAreRefusedAndAllElseWorks) {
+  IdLayout layout;
+  layout.tick_bits = 20;
+  layout.slot_bits = 30;
+  layout.node_bits = 8;
+  layout.tick_seconds = 3600;
+  layout.epoch_unix_seconds = 1'700'000'000;
+  base::ManualClock clock(1'700'000'000);
+  StoreOptions options = TestStoreOptions();
+  options.clock = &clock;
+  options.ids.layout = layout;
+  options.ids.clock_jumps = ClockJumps::kFollowAll;
+  Store store = *Store::OpenInMemory(options);
+  Session session = *store.NewSession();
+  const auto table = *store.CreateTableOf<int64_t>("table");
+  const RecordId id = *session.Insert(table, int64_t{1});
+  // An ID of the last tick raises the clock of the store to its end.
+  const IdCodec codec(layout);
+  const RecordId last =
+      codec.Encode({codec.tick_max(), codec.size_class(id), 0, uint32_t{3} << 16});
+  const int64_t value = 2;
+  const Status given =
+      session.InsertWithId(table.untyped(), last, std::as_bytes(std::span(&value, 1)));
+  if (given.ok()) {
+    EXPECT_EQ(*session.Get(table, last), 2);
+    EXPECT_TRUE(*session.Delete(table, last));
+    Settle(store);
+    uint64_t retired = 0;
+    for (const TableStatistics& statistics : store.Statistics().tables) {
+      retired += statistics.slots_retired;
+    }
+    EXPECT_EQ(retired, 1u);
+  } else {
+    ExpectError(given, StatusCode::kResourceExhausted, {"tick"});
+  }
+  EXPECT_TRUE(*session.UpdateTo(table, id, int64_t{3}));
+  EXPECT_TRUE(*session.Delete(table, id));
+}
+
+TEST_F(StoreMisuseTest, ExhaustedSlotSpaceNamesTheClassAndRoomComesBack) {
+  IdLayout layout;
+  layout.tick_bits = 30;
+  layout.node_bits = 12;
+  layout.slot_bits = 16;
+  StoreOptions options = TestStoreOptions();
+  options.ids.layout = layout;
+  options.memory.limit_bytes = 256 << 20;
+  Store store = *Store::OpenInMemory(options);
+  Session session = *store.NewSession();
+  const RecordTable table = *store.CreateTable("full", {1000, std::nullopt});
+  const std::vector<std::byte> record(1000);
+  std::vector<RecordId> ids;
+  Status refused;
+  while (refused.ok()) {
+    Result<RecordId> id = session.Insert(table, record);
+    if (id.ok()) {
+      ids.push_back(*id);
+    } else {
+      refused = id.status();
+    }
+    ASSERT_LT(ids.size(), 1'000'000u);
+  }
+  ExpectError(refused, StatusCode::kResourceExhausted, {"extents", "slot bits"});
+  for (const RecordId id : ids) ASSERT_TRUE(session.Get(table, id));
+  ASSERT_TRUE(*session.Delete(table, ids[5]));
+  EXPECT_TRUE(session.Insert(table, record).ok());
+}
+
+TEST_F(StoreMisuseTest, AnUpdaterThatThrowsInATransactionRollsItBack) {
+  const auto table = *store_.CreateTableOf<Pair>("pairs");
+  const RecordId a = *session_.Insert(table, Pair{1, 1});
+  const RecordId b = *session_.Insert(table, Pair{2, 2});
+  {
+    Transaction txn = *session_.Begin();
+    ASSERT_TRUE(*txn.UpdateTo(table, a, Pair{9, 9}));
+    const RecordId made = *txn.Insert(table, Pair{3, 3});
+    EXPECT_THROW(static_cast<void>(txn.Update(table, b,
+                                              [](Pair& pair) {
+                                                pair.a = 7;
+                                                throw std::runtime_error("no");
+                                              })),
+                 std::runtime_error);
+    EXPECT_FALSE(txn.running());
+    ExpectError(txn.Commit().status(), StatusCode::kFailedPrecondition, {"threw", "begin another"});
+    EXPECT_FALSE(session_.Get(table, made));
+  }
+  EXPECT_EQ(session_.Get(table, a)->a, 1);
+  EXPECT_EQ(session_.Get(table, b)->a, 2);
+  EXPECT_TRUE(*session_.UpdateTo(table, a, Pair{4, 4}));
+  EXPECT_TRUE(*session_.UpdateTo(table, b, Pair{4, 4}));
+}
+
+TEST_F(StoreMisuseTest, LimitsOfSessionsGuardsAndWritesNameTheOptionToRaise) {
+  StoreOptions options = TestStoreOptions();
+  options.sessions_max = 2;
+  options.guards_per_session = 3;
+  options.transaction_writes_max = 5;
+  Store store = *Store::OpenInMemory(options);
+  Session session = *store.NewSession();
+  Session second = *store.NewSession();
+  ExpectError(store.NewReader().status(), StatusCode::kResourceExhausted,
+              {"all 2 sessions", "sessions_max"});
+  const auto table = *store.CreateTableOf<int64_t>("table");
+  const RecordId id = *session.Insert(table, int64_t{1});
+  std::vector<TypedGuard<int64_t>> guards;
+  for (int i = 0; i < 3; ++i) guards.push_back(session.Get(table, id));
+  const TypedGuard<int64_t> one_more = session.Get(table, id);
+  EXPECT_FALSE(one_more);
+  ExpectError(one_more.status(), StatusCode::kResourceExhausted, {"guards_per_session"});
+  guards.clear();
+  EXPECT_TRUE(session.Get(table, id));
+  Transaction txn = *session.Begin();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(txn.Insert(table, int64_t{i}).ok());
+  ExpectError(txn.Insert(table, int64_t{5}).status(), StatusCode::kResourceExhausted,
+              {"5 writes", "transaction_writes_max"});
+  EXPECT_FALSE(txn.running());
+  TransactionOptions negative;
+  negative.lock_wait = std::chrono::nanoseconds(-1);
+  ExpectError(session.Begin(negative).status(), StatusCode::kInvalidArgument, {"lock_wait", "-1"});
+  Transaction first = *session.Begin();
+  ExpectError(session.Begin().status(), StatusCode::kFailedPrecondition,
+              {"running transaction", "another session"});
+  ASSERT_TRUE(*first.UpdateTo(table, id, int64_t{8}));
+  const Result<bool> waited =
+      second.UpdateTo(table, id, int64_t{9}, {.lock_wait = std::chrono::microseconds(200)});
+  ExpectError(waited.status(), StatusCode::kDeadlineExceeded, {"table 'table'", "200 us", "retry"});
+}
+
+using StoreLifeDeathTest = StoreMisuseTest;
+
+TEST_F(StoreLifeDeathTest, AGuardThatOutlivesItsStoreStopsDebugBuildsAtTheCulprit) {
+  const auto leave_early = [] {
+    std::optional<Store> store(*Store::OpenInMemory(TestStoreOptions()));
+    Session session = *store->NewSession();
+    const auto table = *store->CreateTableOf<int64_t>("table");
+    const RecordId id = *session.Insert(table, int64_t{42});
+    const TypedGuard<int64_t> guard = session.Get(table, id);
+    ExpectError(store->Close(), StatusCode::kFailedPrecondition,
+                {"1 sessions", "1 guards", "end them first"});
+    store.reset();
+    return *guard;  // release builds keep the memory
+  };
+#ifdef NDEBUG
+  EXPECT_EQ(leave_early(), 42);
+#else
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(static_cast<void>(leave_early()), "sessions or guards of it are alive");
+#endif
+}
+
+}  // namespace
+}  // namespace flagstone::testkit
