@@ -4,10 +4,11 @@
 //             interleaving.
 // Invariants  1. Payload, ID, link and version word of a new version are written before the store
 //                that lets readers reach it: the home's link word, or an inserted record's ID.
-//             2. A version is linked before the horizon covers it, and settled after.
-//             3. The commit is pinned from before Reserve() until it has settled its versions: no
-//                cycle of maintenance that could move or free them passes in between, so settling
-//                is a plain store.
+//             2. The home's ID word says kLookCloser before the horizon covers the commit. An
+//             insert
+//                takes it away after; an update leaves that to homecoming.
+//             3. Nobody changes a record that its insert has not settled (AwaitSettled()), so the
+//                insert's last store needs no lock and no pin.
 // Threads     The holder of the record's lock, or of the slot no one else knows.
 #ifndef FLAGSTONE_LIB_TXN_PUBLISH_H_
 #define FLAGSTONE_LIB_TXN_PUBLISH_H_
@@ -30,8 +31,8 @@ inline void PublishVersion(internal::BasicSlotHeader<A>& home,
   version.id.store(id, std::memory_order_relaxed);
   version.link.store(internal::LinkWord(0, internal::NewestOf(link_before)),
                      std::memory_order_relaxed);
-  version.version.store(internal::VersionWord(at, state | internal::kUnsettled),
-                        std::memory_order_relaxed);
+  version.version.store(internal::VersionWord(at, state), std::memory_order_relaxed);
+  home.id.store(id | internal::kLookCloser, std::memory_order_release);
   const uint64_t deferred = link_before & internal::kDeferred;
   Unlock(home,
          internal::LinkWord(link, internal::OlderOf(link_before), internal::kQueued | deferred));
@@ -41,26 +42,34 @@ inline void PublishVersion(internal::BasicSlotHeader<A>& home,
 template <typename A>
 inline void PublishInsert(internal::BasicSlotHeader<A>& home, uint64_t id, internal::Timestamp at) {
   home.link.store(0, std::memory_order_relaxed);
-  home.version.store(internal::VersionWord(at, internal::kLive | internal::kUnsettled),
-                     std::memory_order_relaxed);
+  home.version.store(internal::VersionWord(at, internal::kLive), std::memory_order_relaxed);
+  home.id.store(id | internal::kLookCloser, std::memory_order_release);
+}
+
+// The horizon covers the insert of `id`: from now on one load answers a read.
+template <typename A>
+inline void SettleInsert(internal::BasicSlotHeader<A>& home, uint64_t id) {
   home.id.store(id, std::memory_order_release);
 }
 
-// The horizon covers `at`: from now on readers need not look at it.
+// Before a record whose lock was just taken is changed. One without newer version that is not
+// readable at home was inserted by a commit that is completing now: its last store settles the ID
+// word, and must not come after one of ours. `link` is the link word before the lock.
 template <typename A>
-inline void Settle(internal::BasicSlotHeader<A>& slot, internal::Timestamp at, uint64_t state) {
-  slot.version.store(internal::VersionWord(at, state), std::memory_order_release);
+inline void AwaitSettled(const internal::BasicSlotHeader<A>& home, uint64_t link) {
+  if (internal::NewestOf(link) != 0) return;
+  for (uint32_t spin = 0; (home.id.load(std::memory_order_acquire) & internal::kLookCloser) != 0;
+       ++spin) {
+    A::Pause(spin);
+  }
 }
 
-// One commit: `publish(at)` and `settle(at)` store all of its versions.
-template <typename A, typename Participant, typename Publish, typename Settle>
-inline internal::Timestamp CommitPinned(Participant& participant, BasicCommitClock<A>& clock,
-                                        Publish&& publish, Settle&& settle) {
-  internal::PinScope pin(participant);
+// One commit: `publish(at)` stores all of its versions. Returns when the horizon covers them.
+template <typename A, typename Publish>
+inline internal::Timestamp CommitInOrder(BasicCommitClock<A>& clock, Publish&& publish) {
   const internal::Timestamp at = clock.Reserve();
   publish(at);
   clock.Complete(at);
-  settle(at);
   return at;
 }
 

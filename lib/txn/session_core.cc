@@ -40,7 +40,9 @@ namespace {
 using base::Planted;
 using base::PlantedBug;
 using internal::BeginOf;
+using internal::IdOf;
 using internal::kLive;
+using internal::kLookCloser;
 using internal::kQueued;
 using internal::kTombstone;
 using internal::OlderOf;
@@ -99,7 +101,6 @@ SessionCore::~SessionCore() {
 }
 
 // --- places
-// -----------------------------------------------------------------------------------------
 
 SlotHeader* SessionCore::Locate(const TableState& table, uint64_t id, TablePart** part) const {
   TablePart* found =
@@ -118,15 +119,13 @@ SlotHeader* SessionCore::Locate(const TableState& table, uint64_t id, TablePart*
   return view.geometry.HomeAt(extent, index);
 }
 
-RecordGuard SessionCore::GuardOn(SlotHeader* slot, uint32_t payload_bytes) {
-  const int index = std::countr_zero(participant_.free_guards);
+RecordGuard SessionCore::GuardOn(int guard, SlotHeader* slot, const TablePart& part) {
+  const auto index = static_cast<uint64_t>(guard);
   participant_.Guard(index, reinterpret_cast<uint64_t>(slot));
-  participant_.free_guards &= participant_.free_guards - 1;
-  return RecordGuard(slot, &participant_.guards[index], payload_bytes);
+  return RecordGuard(slot, participant_, index, part.view);
 }
 
 bool SessionCore::OwnGuardOn(const SlotHeader* slot) const {
-  if (participant_.free_guards == engine_.registry().all_guards_free()) return false;
   for (const auto& guard : participant_.guards) {
     if (guard.load(std::memory_order_relaxed) == reinterpret_cast<uint64_t>(slot)) return true;
   }
@@ -199,10 +198,10 @@ Status SessionCore::CheckPayload(const TableState& table,
 }
 
 // --- reads
-// ------------------------------------------------------------------------------------------
 
 RecordGuard SessionCore::Read(TableState& table, RecordId id) {
-  if (participant_.free_guards == 0) {
+  const int guard = participant_.FindFreeGuard();
+  if (guard < 0) {
     return RecordGuard(engine_.registry().alive() ? StatusCode::kResourceExhausted
                                                   : StatusCode::kFailedPrecondition);
   }
@@ -216,11 +215,10 @@ RecordGuard SessionCore::Read(TableState& table, RecordId id) {
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
     return RecordGuard();
   }
-  return GuardOn(found, table.record_bytes);
+  return GuardOn(guard, found, *part);
 }
 
 // --- locking
-// ----------------------------------------------------------------------------------------
 
 SlotHeader* SessionCore::NewestOf(const PendingChange& change) const {
   const internal::VersionLink newest = internal::NewestOf(change.link_before);
@@ -248,16 +246,19 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nano
       PinScope pin(participant_);
       TablePart* part = nullptr;
       SlotHeader* home = Locate(table, id.value(), &part);
-      if (home == nullptr || home->id.load(std::memory_order_acquire) != id.value()) return false;
+      if (home == nullptr || IdOf(home->id.load(std::memory_order_acquire)) != id.value()) {
+        return false;
+      }
       if (std::optional<uint64_t> before = TryLockForChange<StdAtomics>(*home)) {
         change.part = part;
         change.home = home;
         change.link_before = *before;
         change.id = id.value();
+        AwaitSettled(*home, *before);
         SlotHeader* top = NewestOf(change);
         const uint64_t version = top->version.load(std::memory_order_acquire);
         // Reclaimed between the look and the lock.
-        if (home->id.load(std::memory_order_acquire) != id.value()) {
+        if (IdOf(home->id.load(std::memory_order_acquire)) != id.value()) {
           Unlock(*home, *before);
           return false;
         }
@@ -304,7 +305,6 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nano
 }
 
 // --- publishing
-// -------------------------------------------------------------------------------------
 
 void SessionCore::NoteChanged(uint64_t id, uint64_t link_before) {
   if (link_before & kQueued) return;
@@ -312,22 +312,17 @@ void SessionCore::NoteChanged(uint64_t id, uint64_t link_before) {
   changed_.Push(id);
 }
 
-Status SessionCore::MakeRoom(uint64_t entries) {
-  if (changed_.room() >= entries + ChangedRing::kCapacity / 4) [[likely]]
-    return Status::Ok();
-  tidier_.Help();
-  return Status::Ok();
+void SessionCore::MakeRoom(uint64_t entries) {
+  if (changed_.room() < entries + ChangedRing::kCapacity / 4) [[unlikely]]
+    tidier_.Help();
 }
 
 Result<bool> SessionCore::PublishSingle(PendingChange& change, uint64_t state,
                                         SessionCounter& counter) {
-  CommitPinned(
-      participant_, engine_.commits(),
-      [&](Timestamp at) {
-        PublishVersion(*change.home, *change.version, change.version_link, change.link_before,
-                       change.id, at, state);
-      },
-      [&](Timestamp at) { txn::Settle(*change.version, at, state); });
+  CommitInOrder(engine_.commits(), [&](Timestamp at) {
+    PublishVersion(*change.home, *change.version, change.version_link, change.link_before,
+                   change.id, at, state);
+  });
   change.session = nullptr;
   NoteChanged(change.id, change.link_before);
   counter.Add();
@@ -336,7 +331,6 @@ Result<bool> SessionCore::PublishSingle(PendingChange& change, uint64_t state,
 }
 
 // --- single changes
-// ---------------------------------------------------------------------------------
 
 Result<RecordId> SessionCore::PrepareInsert(TableState& table, std::span<const std::byte> payload,
                                             std::optional<uint32_t> size_class, TablePart** part,
@@ -373,9 +367,8 @@ Result<RecordId> SessionCore::Insert(TableState& table, std::span<const std::byt
   SlotHeader* home = nullptr;
   Result<RecordId> id = PrepareInsert(table, payload, size_class, &part, &home);
   if (!id.ok()) return id;
-  CommitPinned(
-      participant_, engine_.commits(), [&](Timestamp at) { PublishInsert(*home, id->value(), at); },
-      [&](Timestamp at) { txn::Settle(*home, at, kLive); });
+  CommitInOrder(engine_.commits(), [&](Timestamp at) { PublishInsert(*home, id->value(), at); });
+  SettleInsert(*home, id->value());
   counters_.inserts.Add();
   counters_.commits.Add();
   return id;
@@ -415,9 +408,8 @@ Status SessionCore::InsertWithId(TableState& table, RecordId id,
   TablePart* part = nullptr;
   SlotHeader* home = nullptr;
   FLAGSTONE_RETURN_IF_ERROR(PrepareInsertWithId(table, id, payload, &part, &home));
-  CommitPinned(
-      participant_, engine_.commits(), [&](Timestamp at) { PublishInsert(*home, id.value(), at); },
-      [&](Timestamp at) { txn::Settle(*home, at, kLive); });
+  CommitInOrder(engine_.commits(), [&](Timestamp at) { PublishInsert(*home, id.value(), at); });
+  SettleInsert(*home, id.value());
   counters_.inserts.Add();
   counters_.commits.Add();
   return Status::Ok();
@@ -445,14 +437,10 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
     const uint64_t slot = id.value() & view.slot_mask;
     return view.geometry.HomeAt(slot >> view.geometry.index_bits, slot & view.geometry.index_mask);
   };
-  CommitPinned(
-      participant_, engine_.commits(),
-      [&](Timestamp at) {
-        for (const RecordId id : ids) PublishInsert(*home_of(id), id.value(), at);
-      },
-      [&](Timestamp at) {
-        for (const RecordId id : ids) txn::Settle(*home_of(id), at, kLive);
-      });
+  CommitInOrder(engine_.commits(), [&](Timestamp at) {
+    for (const RecordId id : ids) PublishInsert(*home_of(id), id.value(), at);
+  });
+  for (const RecordId id : ids) SettleInsert(*home_of(id), id.value());
   counters_.inserts.Add(ids.size());
   counters_.commits.Add();
   return Status::Ok();
@@ -463,7 +451,7 @@ Result<bool> SessionCore::PrepareUpdate(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return false;
-  FLAGSTONE_RETURN_IF_ERROR(MakeRoom(1));
+  MakeRoom(1);
   FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kUpdate));
   SlotHeader* newest = nullptr;
   Result<bool> locked =
@@ -495,7 +483,7 @@ Result<bool> SessionCore::Delete(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return false;
-  FLAGSTONE_RETURN_IF_ERROR(MakeRoom(1));
+  MakeRoom(1);
   FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kDelete));
   PendingChange change;
   SlotHeader* newest = nullptr;
@@ -512,7 +500,7 @@ Result<bool> SessionCore::Undelete(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return false;
-  FLAGSTONE_RETURN_IF_ERROR(MakeRoom(1));
+  MakeRoom(1);
   FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kUpdate));
   PendingChange change;
   SlotHeader* newest = nullptr;
@@ -526,7 +514,6 @@ Result<bool> SessionCore::Undelete(TableState& table, RecordId id,
 }
 
 // --- transactions
-// -----------------------------------------------------------------------------------
 
 Status SessionCore::Begin(const TransactionOptions& options) {
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
@@ -625,9 +612,8 @@ void SessionCore::AddWrite(const Write& write) {
 Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id) {
   FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
   transaction_.touched = true;
-  if (participant_.free_guards == 0) {
-    return RecordGuard(StatusCode::kResourceExhausted).status();
-  }
+  const int guard = participant_.FindFreeGuard();
+  if (guard < 0) return RecordGuard(StatusCode::kResourceExhausted).status();
   PinScope pin(participant_);
   if (!transaction_.writes.empty()) {
     if (Write* own = FindWrite(id.value()); own != nullptr) {
@@ -635,8 +621,7 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
           own->kind == WriteKind::kCancelled) {
         return RecordGuard();
       }
-      return GuardOn(own->kind == WriteKind::kInsert ? own->home : own->version,
-                     table.record_bytes);
+      return GuardOn(guard, own->kind == WriteKind::kInsert ? own->home : own->version, *own->part);
     }
   }
   const bool latest = transaction_.options.isolation == IsolationLevel::kReadCommitted &&
@@ -657,7 +642,7 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
     return RecordGuard();
   }
-  return GuardOn(found, table.record_bytes);
+  return GuardOn(guard, found, *part);
 }
 
 Result<RecordId> SessionCore::TransactionInsert(TableState& table,
@@ -795,8 +780,7 @@ Result<Timestamp> SessionCore::Commit() {
   std::vector<Write>& writes = transaction_.writes;
   Timestamp at = 0;
   if (!writes.empty()) {
-    static_cast<void>(MakeRoom(std::min<size_t>(writes.size(), ChangedRing::kCapacity / 4)));
-    PinScope pin(participant_);
+    MakeRoom(std::min<size_t>(writes.size(), ChangedRing::kCapacity / 4));
     at = engine_.commits().Reserve();
     if (Planted(PlantedBug::kHorizonTooEarly)) {
       Publish(writes.front(), at);
@@ -806,7 +790,9 @@ Result<Timestamp> SessionCore::Commit() {
       for (const Write& write : writes) Publish(write, at);
       engine_.commits().Complete(at);
     }
-    for (const Write& write : writes) Settle(write, at);
+    for (const Write& write : writes) {
+      if (write.kind == WriteKind::kInsert) SettleInsert(*write.home, write.id);
+    }
   }
   for (const Write& write : writes) {
     if (write.kind == WriteKind::kUpdate || write.kind == WriteKind::kDelete) {
@@ -830,15 +816,6 @@ void SessionCore::Publish(const Write& write, Timestamp at) {
       PublishVersion(*write.home, *write.version, write.version_link, write.link_before, write.id,
                      at, write.kind == WriteKind::kUpdate ? kLive : kTombstone);
       return;
-    case WriteKind::kCancelled: return;
-  }
-}
-
-void SessionCore::Settle(const Write& write, Timestamp at) {
-  switch (write.kind) {
-    case WriteKind::kInsert: txn::Settle(*write.home, at, kLive); return;
-    case WriteKind::kUpdate: txn::Settle(*write.version, at, kLive); return;
-    case WriteKind::kDelete: txn::Settle(*write.version, at, kTombstone); return;
     case WriteKind::kCancelled: return;
   }
 }

@@ -121,7 +121,6 @@ TidierCounters Tidier::counters() const {
 }
 
 // --- the cycle
-// --------------------------------------------------------------------------------------
 
 uint64_t Tidier::RunLocked(uint64_t records_max) {
   // 1. From now on no snapshot begins below the horizon, nor below the retained history.
@@ -324,7 +323,7 @@ void Tidier::VisitRecord(uint64_t entry, TablePart& part) {
   const uint64_t slot = id & part.view.slot_mask;
   const internal::SlotGeometry& geometry = part.view.geometry;
   SlotHeader& home = *geometry.HomeAt(slot >> geometry.index_bits, slot & geometry.index_mask);
-  if (home.id.load(std::memory_order_acquire) != id) return;  // reclaimed meanwhile
+  if (internal::IdOf(home.id.load(std::memory_order_acquire)) != id) return;  // reclaimed meanwhile
   const std::optional<uint64_t> before = TryLockForTidying<StdAtomics>(home);
   if (!before.has_value()) {
     again_.push_back(entry);
@@ -344,7 +343,6 @@ void Tidier::VisitRecord(uint64_t entry, TablePart& part) {
 }
 
 // --- one visit
-// --------------------------------------------------------------------------------------
 
 struct Tidier::VisitedRecord {
   Tidier& tidier;
@@ -393,7 +391,6 @@ Visit Tidier::Tidy(TablePart& part, SlotHeader& home, uint64_t id, uint64_t* lin
 }
 
 // --- giving memory back
-// -----------------------------------------------------------------------------
 
 uint64_t Tidier::CompactStorage() {
   base::MutexLock lock(&mutex_);

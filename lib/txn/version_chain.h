@@ -162,7 +162,8 @@ class VersionChain {
     if (link == 0) return false;
     Slot* copy = space.At(link);
     space.CopyPayload(copy, node.slot);
-    copy->id.store(node.slot->id.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    copy->id.store(internal::IdOf(node.slot->id.load(std::memory_order_relaxed)),
+                   std::memory_order_relaxed);
     copy->version.store(node.slot->version.load(std::memory_order_relaxed),
                         std::memory_order_relaxed);
     node.slot = copy;
@@ -178,6 +179,9 @@ class VersionChain {
     home.version.store(internal::VersionWord(newest.begin, internal::kLive,
                                              newest_version & internal::kSchemaMask),
                        std::memory_order_release);
+    // Under the lock still, so that it cannot undo the mark of a later commit.
+    home.id.store(internal::IdOf(home.id.load(std::memory_order_relaxed)),
+                  std::memory_order_release);
     space.Retire(newest.link);
     newest.slot = &home;
     newest.link = 0;

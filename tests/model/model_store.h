@@ -45,7 +45,7 @@ enum class Defect : uint8_t {
   kConflictIgnored,         // a snapshot's change goes on top of what it has not seen
   kNoFloorCheck,            // a snapshot begins below the floor
   kCutNotAsked,             // a snapshot that was given up reads on
-  kNotPinnedUntilSettled,   // a version is settled when its slot may be someone else's
+  kChangedBeforeSettled,    // an update does not wait until the insert has settled the ID word
   kCount,
 };
 
@@ -65,7 +65,7 @@ inline const char* DefectName(Defect defect) {
     case Defect::kConflictIgnored: return "second updater wins";
     case Defect::kNoFloorCheck: return "snapshot without floor check";
     case Defect::kCutNotAsked: return "cut-off snapshot reads on";
-    case Defect::kNotPinnedUntilSettled: return "settled without a pin";
+    case Defect::kChangedBeforeSettled: return "changed before its insert was settled";
     case Defect::kCount: break;
   }
   return "?";
@@ -150,20 +150,20 @@ class ModelSession {
     const auto address = reinterpret_cast<uint64_t>(&home);
     if (store_.defect == Defect::kGuardAfterLoad) {
       if (internal::ReadableAtHome(home, id)) {
-        self_.Guard(index, address);
+        self_.Guard(static_cast<uint64_t>(index), address);
         return &home;
       }
     } else {
-      self_.Guard(index, address);
+      self_.Guard(static_cast<uint64_t>(index), address);
       if (internal::ReadableAtHome(home, id)) return &home;
-      self_.ReleaseGuard(index);
+      self_.ReleaseGuard(static_cast<uint64_t>(index));
     }
     internal::PinScope pin(self_);
     return GuardFound(internal::FindVisible<ModelAtomics>(home, id, store_.clock.horizon(),
                                                           ModelStore::Slots{store_}),
                       index);
   }
-  void Release(int index = 0) { self_.ReleaseGuard(index); }
+  void Release(int index = 0) { self_.ReleaseGuard(static_cast<uint64_t>(index)); }
 
   // As Transaction::Get(); `cut` says that the snapshot was given up.
   Header* GetAt(uint64_t id, Timestamp at, bool* cut = nullptr, int index = 0) {
@@ -197,13 +197,17 @@ class ModelSession {
   LockResult Lock(uint64_t id, std::optional<Timestamp> snapshot, Change* change) {
     internal::PinScope pin(self_);
     Header& home = HomeOf(id);
-    if (home.id.load(std::memory_order_acquire) != id) return LockResult::kAbsent;
+    if (internal::IdOf(home.id.load(std::memory_order_acquire)) != id) return LockResult::kAbsent;
     const std::optional<uint64_t> before = txn::TryLockForChange<ModelAtomics>(home);
     if (!before.has_value()) return LockResult::kConflict;
+    if (store_.defect != Defect::kChangedBeforeSettled) {
+      txn::AwaitSettled<ModelAtomics>(home, *before);
+    }
     const VersionLink newest = internal::NewestOf(*before);
     Header* top = newest != 0 ? store_.At(newest) : &home;
     const uint64_t version = top->version.load(std::memory_order_acquire);
-    if (store_.defect != Defect::kIdNotRechecked && home.id.load(std::memory_order_acquire) != id) {
+    if (store_.defect != Defect::kIdNotRechecked &&
+        internal::IdOf(home.id.load(std::memory_order_acquire)) != id) {
       txn::Unlock(home, *before);
       return LockResult::kAbsent;
     }
@@ -241,30 +245,17 @@ class ModelSession {
                             changes[i].link_before, changes[i].id, at, state);
       }
     };
-    const auto settle = [&](Timestamp at) {
-      for (int i = 0; i < count; ++i) {
-        if (store_.defect == Defect::kLinkedBeforePayload) {
-          WritePayload(*changes[i].version, late_payload_);
-        }
-        txn::Settle(*changes[i].version, at, state);
-      }
-    };
     if (store_.defect == Defect::kHorizonTooEarly) {
-      internal::PinScope pin(self_);
       const Timestamp at = store_.clock.Reserve();
       store_.clock.Complete(at);
       publish(at);
-      settle(at);
       return at;
     }
-    if (store_.defect == Defect::kNotPinnedUntilSettled) {
-      const Timestamp at = store_.clock.Reserve();
-      publish(at);
-      store_.clock.Complete(at);
-      settle(at);
-      return at;
+    const Timestamp at = txn::CommitInOrder(store_.clock, publish);
+    if (store_.defect == Defect::kLinkedBeforePayload) {
+      for (int i = 0; i < count; ++i) WritePayload(*changes[i].version, late_payload_);
     }
-    return txn::CommitPinned(self_, store_.clock, publish, settle);
+    return at;
   }
   // False: conflict or absent.
   bool Add(uint64_t id, uint64_t add) {
@@ -290,9 +281,8 @@ class ModelSession {
     Header& home = store_.homes.at(static_cast<size_t>(record));
     const uint64_t id = ModelStore::IdOf(record, store_.next_tick++);
     WritePayload(home, value);
-    txn::CommitPinned(
-        self_, store_.clock, [&](Timestamp at) { txn::PublishInsert(home, id, at); },
-        [&](Timestamp at) { txn::Settle(home, at, internal::kLive); });
+    txn::CommitInOrder(store_.clock, [&](Timestamp at) { txn::PublishInsert(home, id, at); });
+    txn::SettleInsert(home, id);
     return id;
   }
 
