@@ -128,7 +128,9 @@ struct ModelStore {
   ModelAtomics::Atomic<uint64_t> floor{0};
 
   // The pool and the list of free homes stand under a mutex in the real store. Here fibers only
-  // change hands at modelled operations, so they are plain.
+  // change hands at modelled operations, so they are plain; what the mutex orders, this word does.
+  ModelAtomics::Atomic<uint64_t> lists_mutex{0};
+  void LockLists() { lists_mutex.fetch_add(1, std::memory_order_acq_rel); }
   std::vector<VersionLink> free_versions;
   std::vector<int> free_homes;
   uint64_t next_tick = 2;
@@ -228,6 +230,7 @@ class ModelSession {
       before = ReadPayload(*change->version);
       value = before + add;
     }
+    store_.LockLists();
     change->version_link = store_.free_versions.back();
     store_.free_versions.pop_back();
     change->version = store_.At(change->version_link);
@@ -271,6 +274,7 @@ class ModelSession {
   }
   // Into a free home slot, under an ID of a later tick; 0: none is free.
   uint64_t Insert(uint64_t value) {
+    store_.LockLists();
     if (store_.free_homes.empty()) return 0;
     const int record = store_.free_homes.back();
     store_.free_homes.pop_back();
@@ -343,6 +347,7 @@ class ModelTidier {
     Header* At(VersionLink link) { return tidier.store_.At(link); }
     void CopyPayload(Header* to, const Header* from) { WritePayload(*to, ReadPayload(*from)); }
     VersionLink TakeVersionSlot() {
+      tidier.store_.LockLists();
       if (tidier.store_.free_versions.empty()) return 0;
       const VersionLink link = tidier.store_.free_versions.back();
       tidier.store_.free_versions.pop_back();
@@ -393,6 +398,7 @@ class ModelTidier {
       Header& slot = *store_.At(link);
       if (Guarded(slot)) return false;
       Poison(slot);
+      store_.LockLists();
       store_.free_versions.push_back(link);
       return true;
     });
@@ -401,6 +407,7 @@ class ModelTidier {
       if (Guarded(slot)) return false;
       Poison(slot);
       slot.link.store(internal::LinkWord(0, 1), std::memory_order_relaxed);
+      store_.LockLists();
       store_.free_homes.push_back(record);
       return true;
     });

@@ -43,6 +43,43 @@ class StoreTest : public testing::Test {
   Session session_;
 };
 
+TEST_F(StoreTest, TheNullIdNamesNoRecordEvenWhereTheFirstSlotIsFree) {
+  const auto accounts = Accounts();
+  std::vector<RecordId> ids;
+  for (int i = 0; i < 100; ++i) ids.push_back(*session_.Insert(accounts, Account{7, 100}));
+  for (const RecordId id : ids) ASSERT_TRUE(*session_.Delete(accounts, id));
+  for (int round = 0; round < 8; ++round) {
+    EXPECT_FALSE(session_.Get(accounts, RecordId(0)));
+    EXPECT_FALSE(*session_.Update(accounts, RecordId(0), [](Account&) {}));
+    EXPECT_FALSE(*session_.Delete(accounts, RecordId(0)));
+    store_.Maintain();
+  }
+}
+
+TEST_F(StoreTest, AGuardKeepsItsIdWhenItsRecordIsDeletedAndReclaimed) {
+  const auto accounts = Accounts();
+  const RecordId id = *session_.Insert(accounts, Account{7, 100});
+  const TypedGuard<Account> guard = session_.Get(accounts, id);
+  const uint64_t timestamp = guard.timestamp();
+  ASSERT_TRUE(*session_.Delete(accounts, id));
+  for (int round = 0; round < 8; ++round) store_.Maintain();
+  EXPECT_EQ(guard.id(), id);
+  EXPECT_EQ(guard.timestamp(), timestamp);
+  EXPECT_EQ(guard->balance, 100);
+}
+
+TEST_F(StoreTest, ASnapshotThatChangesWhatWasDeletedAfterItGetsAConflict) {
+  const auto accounts = Accounts();
+  const RecordId id = *session_.Insert(accounts, Account{7, 100});
+  Session other = *store_.NewSession();
+  Transaction transaction = *session_.Begin();
+  ASSERT_TRUE(*transaction.Get(accounts, id));
+  ASSERT_TRUE(*other.Delete(accounts, id));
+  Result<bool> updated = transaction.Update(accounts, id, [](Account& a) { a.balance = 1; });
+  ASSERT_FALSE(updated.ok());
+  EXPECT_EQ(updated.code(), StatusCode::kConflict);
+}
+
 TEST_F(StoreTest, AnInsertedRecordIsReadByItsId) {
   const auto accounts = Accounts();
   const RecordId id = *session_.Insert(accounts, Account{7, 100});
