@@ -420,9 +420,7 @@ struct Tidier::VisitedRecord {
   bool HomeWasCopied() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
     return tidier.copied_in_cycle_.contains(id);
   }
-  void NoteHomeCopied() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    tidier.copied_in_cycle_.insert(id);
-  }
+  void NoteHomeCopied() ABSL_NO_THREAD_SAFETY_ANALYSIS { tidier.copied_in_cycle_.insert(id); }
   void NoteHomecoming() ABSL_NO_THREAD_SAFETY_ANALYSIS { ++tidier.counters_.homecomings; }
   void Defer(Timestamp until) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     tidier.deferred_.push_back({id, until});

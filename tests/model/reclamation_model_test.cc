@@ -63,12 +63,11 @@ TEST(ReclamationModelTest, AVersionIsFreedWhenNobodyCanReachIt) {
                      });
 }
 
-// The insert's last store takes kLookCloser away: it must not take away the one of a later update, or the
-// one-load read would answer with the old payload for ever.
+// The insert's last store takes kLookCloser away: it must not take away the one of a later update,
+// or the one-load read would answer with the old payload for ever.
 TEST(ReclamationModelTest, AnUpdateWaitsUntilTheInsertIsSettled) {
-  ProveModel<Defect>("insert settled before it is changed", 80'000,
-                     {Defect::kChangedBeforeSettled}, DefectName,
-                     [](testkit::Execution& e, BarrierKind kind, Defect defect) {
+  ProveModel<Defect>("insert settled before it is changed", 80'000, {Defect::kChangedBeforeSettled},
+                     DefectName, [](testkit::Execution& e, BarrierKind kind, Defect defect) {
                        ModelStore& store = e.Make<ModelStore>(kind, defect);
                        ModelSession& inserter = e.Make<ModelSession>(store, 0);
                        ModelSession& updater = e.Make<ModelSession>(store, 1);
