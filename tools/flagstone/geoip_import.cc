@@ -63,7 +63,9 @@ class Import {
                            report + "; correct the line, or skip such lines (--on-bad-line=skip)");
     }
     if (counts_.bad_lines <= kReportedBadLinesMax && plan_.report_bad_line) {
-      plan_.report_bad_line(report);
+      plan_.report_bad_line(counts_.bad_lines < kReportedBadLinesMax
+                                ? report
+                                : report + " (further bad lines are counted, not shown)");
     }
     if (counts_.records == 0 && counts_.bad_lines >= kBadLinesBeforeFirstRecordMax) {
       return NoRecord();

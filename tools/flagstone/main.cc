@@ -1,23 +1,41 @@
 // The flagstone program: parses the command line and hands over to one command.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "flagstone/version.h"
 #include "tools/flagstone/demo_command.h"
+#include "tools/flagstone/doctor_command.h"
 #include "tools/flagstone/id_command.h"
 #include "tools/flagstone/program.h"
 
 namespace flagstone::tool {
 namespace {
 
-// The command the user got to before the mistake: "flagstone id decode".
-std::string PathOf(const CLI::App& app) {
-  for (const CLI::App* child : app.get_subcommands()) {
-    return app.get_name() + " " + PathOf(*child);
+// The command the user got to before the mistake, and how they got there: "flagstone id".
+struct Reached {
+  const CLI::App* command;
+  std::string path;
+};
+Reached ReachedBy(const CLI::App& app) {
+  Reached reached = {&app, app.get_name()};
+  while (!reached.command->get_subcommands().empty()) {
+    reached.command = reached.command->get_subcommands().front();
+    reached.path += " " + reached.command->get_name();
   }
-  return app.get_name();
+  return reached;
+}
+
+ExitCode ComplainAboutCommandLine(const CLI::App& app, const CLI::ParseError& mistake) {
+  const Reached reached = ReachedBy(app);
+  std::string what = Escaped(mistake.what(), 400);
+  if (reached.command->get_require_subcommand_min() != 0) {
+    const std::vector<std::string> unknown = app.remaining(true);
+    what = unknown.empty() ? "a command is missing"
+                           : "there is no command '" + Escaped(unknown.front()) + "'";
+  }
+  return Complain(what + "; `" + reached.path + " --help` shows what there is", ExitCode::kUsage);
 }
 
 void DescribeProgram(CLI::App& app, Program& program) {
@@ -34,6 +52,7 @@ void DescribeProgram(CLI::App& app, Program& program) {
   app.footer(
       "Start here:\n"
       "  flagstone demo             see a store at work on a real file\n"
+      "  flagstone doctor           see what this machine offers, and what would mend it\n"
       "  flagstone id explain ID    see what the bits of a record ID say\n"
       "Exit codes:\n"
       "  0  done\n"
@@ -57,15 +76,14 @@ ExitCode Run(int argc, char** argv) {
   DescribeProgram(app, program);
   AddDemoCommand(app, program);
   AddIdCommands(app, program);
+  AddDoctorCommand(app, program);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {
     app.exit(asked);  // help or version, to stdout
     return Flushed(ExitCode::kDone);
   } catch (const CLI::ParseError& mistake) {
-    return Complain(
-        Escaped(mistake.what(), 400) + "; `" + PathOf(app) + " --help` shows what it takes",
-        ExitCode::kUsage);
+    return ComplainAboutCommandLine(app, mistake);
   }
   return Flushed(program.exit_code);
 }
