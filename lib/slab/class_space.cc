@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "lib/base/check.h"
+#include "lib/base/planted_bug.h"
 
 namespace flagstone::slab {
 namespace {
@@ -243,6 +244,7 @@ void ClassSpace::RetractHomeSlab(const Slab& slab) {
 }
 
 void ClassSpace::ReturnHomeSlab(Slab* slab, uint32_t highest_tick) {
+  if (base::Planted(base::PlantedBug::kReturnedExtentForgetsTick)) highest_tick = 0;
   base::MutexLock lock(&mutex_);
   const uint32_t extent = slab->extent;
   Extent& state = extents_[extent];

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "lib/base/check.h"
+#include "lib/base/planted_bug.h"
 
 namespace flagstone::slab {
 namespace {
@@ -57,7 +58,8 @@ bool TableSlots::TakeFree(HomeSlotCache& cache, uint32_t current_tick) {
     Slab& slab = *with_free_.front();
     const auto at = SlotAt(slab);
     while (slab.free_count > 0 && cache.recycled_count < batch_ &&
-           FreeSlotTick(*at(slab.free_head - 1)) < current_tick) {
+           (FreeSlotTick(*at(slab.free_head - 1)) < current_tick ||
+            base::Planted(base::PlantedBug::kSlotReusedWithinItsTick))) {
       const uint32_t index = PopFree(slab, at);
       cache.recycled[cache.recycled_count++] = slab.extent << space_.geometry().index_bits | index;
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/check.h"
+#include "lib/base/planted_bug.h"
 
 namespace flagstone::slab {
 
@@ -25,7 +26,10 @@ Status VersionPool::Grow() {
 
 Status VersionPool::Refill(VersionSlotCache& cache, VersionUse use) {
   base::MutexLock lock(&mutex_);
-  const uint64_t reserved = use == VersionUse::kUpdate ? kReservedForDeletes : 0;
+  const uint64_t reserved =
+      use == VersionUse::kUpdate && !base::Planted(base::PlantedBug::kNoDeleteReserve)
+          ? kReservedForDeletes
+          : 0;
   // A class of large slots has fewer in an extent than are reserved of small ones.
   const uint64_t keep = std::min<uint64_t>(reserved, space_.geometry().slots_per_extent / 2);
   if (free_count_ <= keep) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "lib/base/check.h"
+#include "lib/base/planted_bug.h"
 #include "lib/txn/record_lock.h"
 #include "lib/txn/tidier.h"
 
@@ -35,6 +36,8 @@ void PendingChange::GiveUp() {
 namespace txn {
 namespace {
 
+using base::Planted;
+using base::PlantedBug;
 using internal::BeginOf;
 using internal::kLive;
 using internal::kQueued;
@@ -261,7 +264,8 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nano
           Unlock(*home, *before);
           return false;
         }
-        if (snapshot.has_value() && BeginOf(version) > *snapshot) {
+        if (snapshot.has_value() && BeginOf(version) > *snapshot &&
+            !Planted(PlantedBug::kNoSnapshotCheck)) {
           Unlock(*home, *before);
           counters_.conflicts.Add();
           return Status::Conflict(BeginOf(version));
@@ -657,7 +661,7 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
   }
   const bool latest = transaction_.options.isolation == IsolationLevel::kReadCommitted &&
                       !transaction_.options.as_of_timestamp.has_value();
-  if (!latest && participant_.SnapshotIsCut()) {
+  if (!latest && participant_.SnapshotIsCut() && !Planted(PlantedBug::kCutSnapshotReadsOn)) {
     counters_.snapshots_too_old.Add();
     return Fail(Status::Error(StatusCode::kSnapshotTooOld,
                               "the snapshot at timestamp " + std::to_string(transaction_.snapshot) +
@@ -814,8 +818,14 @@ Result<Timestamp> SessionCore::Commit() {
     static_cast<void>(MakeRoom(std::min<size_t>(writes.size(), ChangedRing::kCapacity / 4)));
     PinScope pin(participant_);
     at = engine_.commits().Reserve();
-    for (const Write& write : writes) Publish(write, at);
-    engine_.commits().Complete(at);
+    if (Planted(PlantedBug::kHorizonTooEarly)) {
+      Publish(writes.front(), at);
+      engine_.commits().Complete(at);
+      for (size_t i = 1; i < writes.size(); ++i) Publish(writes[i], at);
+    } else {
+      for (const Write& write : writes) Publish(write, at);
+      engine_.commits().Complete(at);
+    }
     for (const Write& write : writes) Settle(write, at);
   }
   for (const Write& write : writes) {
@@ -883,8 +893,12 @@ void SessionCore::Rollback(Status cause) {
   for (auto write = transaction_.writes.rbegin(); write != transaction_.writes.rend(); ++write) {
     if (write->kind == WriteKind::kInsert || write->kind == WriteKind::kCancelled) {
       GiveCancelledInsert(*write);
+      if (Planted(PlantedBug::kRollbackLeavesInsert)) {
+        PublishInsert(write->home, write->id, engine_.commits().horizon());
+      }
     } else {
       GiveVersionSlot(*write->part, write->version, write->version_link);
+      if (Planted(PlantedBug::kRollbackKeepsLock)) continue;
       Unlock(*write->home, write->link_before);
     }
   }

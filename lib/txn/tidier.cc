@@ -5,11 +5,14 @@
 #include <utility>
 
 #include "lib/base/check.h"
+#include "lib/base/planted_bug.h"
 #include "lib/txn/record_lock.h"
 
 namespace flagstone::txn {
 namespace {
 
+using base::Planted;
+using base::PlantedBug;
 using internal::BeginOf;
 using internal::kDeferred;
 using internal::kLive;
@@ -132,7 +135,7 @@ uint64_t Tidier::RunLocked(uint64_t records_max) {
   // 3. The barrier. Whoever is pinned across it may still see what was there before.
   const auto participants = engine_.registry().in_use();
   grace_.Start(participants, engine_.registry().barrier_kind());
-  for (uint32_t spin = 0; !grace_.Passed(); ++spin) {
+  for (uint32_t spin = 0; !grace_.Passed() && !Planted(PlantedBug::kPinsIgnored); ++spin) {
     if (spin == 1024) {
       ++counters_.cycles_blocked;
       again_.insert(again_.end(), batch_.begin(), batch_.end());
@@ -247,7 +250,10 @@ uint64_t Tidier::FreeRetired() {
   std::erase_if(retiring_versions_, [&](const RetiredVersion& retired) {
     const internal::SlotGeometry& geometry =
         engine_.class_state(retired.size_class)->space->geometry();
-    if (guarded_.Holds(reinterpret_cast<uint64_t>(geometry.At(retired.link)))) return false;
+    if (guarded_.Holds(reinterpret_cast<uint64_t>(geometry.At(retired.link))) &&
+        !Planted(PlantedBug::kGuardedVersionFreed)) {
+      return false;
+    }
     freed_versions_[retired.size_class].push_back(retired.link);
     return true;
   });
@@ -365,6 +371,9 @@ void Tidier::MarkNeeded() {
   Timestamp successor = internal::kTimestampMax;
   for (size_t i = 0; i < nodes_.size(); ++i) {
     nodes_[i].needed = needed_.Needs(nodes_[i].begin, successor);
+    if (Planted(PlantedBug::kOldestSnapshotForgotten) && nodes_[i].begin <= needed_.oldest()) {
+      nodes_[i].needed = successor > needed_.floor();
+    }
     successor = nodes_[i].begin;
   }
   // Undelete() brings back what the deletion hid.
@@ -401,7 +410,8 @@ Tidier::Visit Tidier::Tidy(TablePart& part, SlotHeader& home, uint64_t id, uint6
   const bool deleted = (newest_version & kTombstone) != 0;
 
   // 2. A deleted record that nobody reads any more goes as a whole.
-  const bool gone = deleted && newest.begin <= needed_.oldest();
+  const bool gone = deleted && (newest.begin <= needed_.oldest() ||
+                                Planted(PlantedBug::kTombstoneReclaimedEarly));
   if (gone) {
     home.id.store(0, std::memory_order_release);
     for (const Node& node : nodes_) {
@@ -419,10 +429,13 @@ Tidier::Visit Tidier::Tidy(TablePart& part, SlotHeader& home, uint64_t id, uint6
   //    and the newest comes home in the next cycle, when nobody can be on his way to the payload
   //    any more.
   const bool at_home = newest.link == 0;
-  bool come_home = !at_home && !deleted && !guarded_.Holds(reinterpret_cast<uint64_t>(&home));
+  bool come_home = !at_home && !deleted &&
+                   (!guarded_.Holds(reinterpret_cast<uint64_t>(&home)) ||
+                    Planted(PlantedBug::kHomecomingIgnoresGuards));
   Visit visit = at_home || come_home || deleted ? Visit::kDone : Visit::kAgain;
   for (Node& node : nodes_) {
     if (node.link != 0 || at_home || deleted || !node.needed) continue;
+    if (Planted(PlantedBug::kNoCopyAside)) continue;
     if (!CopyHomeAside(part, node)) return Visit::kAgain;  // no memory: nothing was changed
     copied_in_cycle_.insert(id);
     ++progress_;
