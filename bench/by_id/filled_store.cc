@@ -11,8 +11,7 @@ StoreOptions StoreOptionsFor(const FilledStoreOptions& options) {
   store.pages.page_kind = options.page_kind;
   store.maintenance.mode = options.maintenance;
   // Versions and growth beside the records; nothing is taken before it is needed.
-  store.memory.limit_bytes =
-      2 * options.record_count * options.stride_bytes + (uint64_t{2} << 30);
+  store.memory.limit_bytes = 2 * options.record_count * options.stride_bytes + (uint64_t{2} << 30);
   return store;
 }
 
@@ -28,9 +27,10 @@ Status AwaitMaintenance(const Store& store) {
       least = waiting;
       progress = SteadyClock::now();
     } else if (SteadyClock::now() - progress > kPatience) {
-      return Status(StatusCode::kResourceExhausted,
-                    "bench: " + std::to_string(waiting) +
-                        " changed records wait for maintenance, and for ten seconds none was done");
+      return Status::Error(
+          StatusCode::kResourceExhausted,
+          "bench: " + std::to_string(waiting) +
+              " changed records wait for maintenance, and for ten seconds none was done");
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }

@@ -1,8 +1,8 @@
 // The measured loops of the read benchmark, one function each, so that their assembly can be read
 // by name: objdump -dC --no-show-raw-insn <program> --disassemble=<name>.
 //
-// All of them answer one block of a trace and return the sum that CheckAnswer() expects. Subject and
-// reference differ in how they come from a request to the payload, and in nothing else.
+// All of them answer one block of a trace and return the sum that CheckAnswer() expects. Subject
+// and reference differ in how they come from a request to the payload, and in nothing else.
 #ifndef FLAGSTONE_BENCH_BY_ID_READ_LOOPS_H_
 #define FLAGSTONE_BENCH_BY_ID_READ_LOOPS_H_
 
@@ -126,7 +126,8 @@ template <typename Record>
   uint64_t sum = 0;
   for (size_t i = 0; i < kBlockRequests; ++i) {
     const TypedGuard<Record> record = reader.Get(table, ids[i]);
-    if (record) [[likely]] sum += record->Sum();
+    if (record) [[likely]]
+      sum += record->Sum();
   }
   return sum;
 }
@@ -139,7 +140,8 @@ template <typename Record>
   for (size_t i = 0; i < kBlockRequests; ++i) {
     {
       const TypedGuard<Record> record = reader.Get(table, ids[i]);
-      if (!record) [[unlikely]] continue;
+      if (!record) [[unlikely]]
+        continue;
       copy = *record;
     }
     KeepMemory(&copy);
@@ -157,7 +159,8 @@ template <typename Record>
   uint64_t step = 0;
   for (size_t i = 0; i < kBlockRequests; ++i) {
     const TypedGuard<Record> record = reader.Get(table, ids[i + step]);
-    if (!record) [[unlikely]] continue;
+    if (!record) [[unlikely]]
+      continue;
     const uint64_t payload = record->Sum();
     step = payload & zero;
     sum += payload;
@@ -175,7 +178,8 @@ template <typename Record>
         store.Read(table.untyped(), ids[i], [&](std::span<const std::byte> bytes) {
           sum += reinterpret_cast<const Record*>(bytes.data())->Sum();
         });
-    if (!found.ok() || !*found) [[unlikely]] break;
+    if (!found.ok() || !*found) [[unlikely]]
+      break;
   }
   return sum;
 }

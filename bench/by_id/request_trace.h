@@ -2,8 +2,8 @@
 //
 // Every contestant walks the trace: the store's through the records' IDs, the flat array's through
 // their slot numbers, a map's through its keys. All of them load one 8-byte word per request from a
-// list they read in sequence, so none has the cheaper way to its next request. The trace is cut into
-// blocks whose answers are known beforehand, so that checking costs one comparison a block.
+// list they read in sequence, so none has the cheaper way to its next request. The trace is cut
+// into blocks whose answers are known beforehand, so that checking costs one comparison a block.
 //
 // Threads     Const after its making: any number of cursors.
 // See         tests/unit/bench/request_trace_test.cc
@@ -77,7 +77,8 @@ class TraceCursor {
 // figure of such a run means anything.
 [[noreturn]] void WrongAnswer(const char* who, uint64_t found, uint64_t expected);
 inline void CheckAnswer(const char* who, uint64_t found, uint64_t expected) {
-  if (found != expected) [[unlikely]] WrongAnswer(who, found, expected);
+  if (found != expected) [[unlikely]]
+    WrongAnswer(who, found, expected);
 }
 // For errors inside a turn, where no Status can be carried up: the same end.
 [[noreturn]] void StopBench(const char* who, const Status& status);

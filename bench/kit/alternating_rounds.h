@@ -51,7 +51,9 @@ class AlternatingRounds {
 
   // Returns its number.
   size_t Add(std::string name, Turn turn);
-  size_t Add(std::string name, Block block) { return Add(std::move(name), TurnOf(std::move(block))); }
+  size_t Add(std::string name, Block block) {
+    return Add(std::move(name), TurnOf(std::move(block)));
+  }
   void Run();
 
   // One value per round. After Run().

@@ -1,7 +1,8 @@
 // CycleTimer: the clock for single operations of some tens of nanoseconds.
 //
 // On x86-64 the time-stamp counter between two fences, so that exactly the operation lies between
-// the two readings; it costs about 20 ns, the same for every contestant. Elsewhere the steady clock.
+// the two readings; it costs about 20 ns, the same for every contestant. Elsewhere the steady
+// clock.
 #ifndef FLAGSTONE_BENCH_KIT_CYCLE_TIMER_H_
 #define FLAGSTONE_BENCH_KIT_CYCLE_TIMER_H_
 

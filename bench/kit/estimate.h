@@ -58,7 +58,8 @@ constexpr Goal AtLeast(double bound, std::optional<double> next = std::nullopt) 
 enum class Verdict : uint8_t {
   kMet,          // with all of the interval
   kMissed,       // with all of the interval
-  kUndecidable,  // the bound lies within the interval: the machine was too noisy, or it is that close
+  kUndecidable,  // the bound lies within the interval: the machine was too noisy, or it is that
+                 // close
   kNotJudged,    // no goal, or fewer than kRoundsToJudge rounds
 };
 std::string_view VerdictName(Verdict verdict);

@@ -1,7 +1,7 @@
 // Counts the heap bytes a thread has ever taken, where the program's allocator can tell.
 //
-// jemalloc counts per thread, exactly, at no cost. glibc's malloc does not; there the answer is "not
-// countable" and never a guess.
+// jemalloc counts per thread, exactly, at no cost. glibc's malloc does not; there the answer is
+// "not countable" and never a guess.
 #ifndef FLAGSTONE_BENCH_KIT_HEAP_COUNTER_H_
 #define FLAGSTONE_BENCH_KIT_HEAP_COUNTER_H_
 

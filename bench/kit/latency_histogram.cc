@@ -18,7 +18,8 @@ void LatencyHistogram::Clear() {
 uint64_t LatencyHistogram::ValueAt(double fraction) const {
   if (total_ == 0) return 0;
   const double wanted = std::ceil(fraction * static_cast<double>(total_));
-  const uint64_t rank = std::clamp<uint64_t>(static_cast<uint64_t>(std::max(wanted, 1.0)), 1, total_);
+  const uint64_t rank =
+      std::clamp<uint64_t>(static_cast<uint64_t>(std::max(wanted, 1.0)), 1, total_);
   uint64_t seen = 0;
   for (size_t bucket = 0; bucket < counts_.size(); ++bucket) {
     seen += counts_[bucket];

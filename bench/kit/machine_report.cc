@@ -109,8 +109,9 @@ std::string HugePageName() {
                                                                       : host.transparent_mode);
   for (const page::HugePagePool& pool : host.huge_page_pools) {
     if (pool.numa_node) continue;
-    text += "; " + std::to_string(pool.page_bytes >> 20) + " MiB: " +
-            std::to_string(pool.free_count) + " of " + std::to_string(pool.total_count) + " free";
+    text += "; " + std::to_string(pool.page_bytes >> 20) +
+            " MiB: " + std::to_string(pool.free_count) + " of " + std::to_string(pool.total_count) +
+            " free";
   }
   return text;
 }
