@@ -46,9 +46,12 @@ void AddGranted(BenchReport& report, const ByIdOptions& options, const Store& st
   report.machine.emplace_back("pages of the store", DescribePages(granted));
   report.machine.emplace_back("pages of references", DescribePages(reference));
   for (const PageFallback& fallback : granted.fallbacks) {
-    report.remarks.push_back("asked for " + std::string(PageKindName(options.page_kind)) +
-                             " pages, got " + std::string(PageKindName(fallback.granted)) + ": " +
-                             fallback.reason);
+    const std::string remark = "asked for " + std::string(PageKindName(options.page_kind)) +
+                               " pages, got " + std::string(PageKindName(fallback.granted)) + ": " +
+                               fallback.reason;
+    if (std::find(report.remarks.begin(), report.remarks.end(), remark) == report.remarks.end()) {
+      report.remarks.push_back(remark);
+    }
   }
 }
 

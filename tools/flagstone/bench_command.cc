@@ -151,6 +151,12 @@ void AddBenchCommands(CLI::App& app, int* exit_code) {
   bench->require_subcommand(1);
   AddBench(*bench, "read", "gets by ID against reads of a flat array and against hash maps",
            bench::RunReadBench, exit_code);
+  AddBench(*bench, "insert", "inserts, single and in batches, against appending to an array",
+           bench::RunInsertBench, exit_code);
+  AddBench(*bench, "update", "updates and transactions against changing words of an array",
+           bench::RunUpdateBench, exit_code);
+  AddBench(*bench, "mixed", "YCSB-A and YCSB-B against the same requests without writes",
+           bench::RunMixedBench, exit_code);
 }
 
 }  // namespace flagstone::tool
