@@ -10,6 +10,7 @@ enum class ExitCode : uint8_t {
   kDone = 0,
   kFailed = 1,  // the command was understood and could not be done, or found what it looks for
   kUsage = 2,   // the command line is wrong; nothing was done
+  // `flagstone bench` has more, see bench_command.h.
 };
 
 }  // namespace flagstone::tool
