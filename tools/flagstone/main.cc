@@ -1,0 +1,100 @@
+// The flagstone program: parses the command line and hands over to one command.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "flagstone/version.h"
+#include "tools/flagstone/bench_command.h"
+#include "tools/flagstone/demo_command.h"
+#include "tools/flagstone/doctor_command.h"
+#include "tools/flagstone/id_command.h"
+#include "tools/flagstone/program.h"
+
+namespace flagstone::tool {
+namespace {
+
+// The command the user got to before the mistake, and how they got there: "flagstone id".
+struct Reached {
+  const CLI::App* command;
+  std::string path;
+};
+Reached ReachedBy(const CLI::App& app) {
+  Reached reached = {&app, app.get_name()};
+  while (!reached.command->get_subcommands().empty()) {
+    reached.command = reached.command->get_subcommands().front();
+    reached.path += " " + reached.command->get_name();
+  }
+  return reached;
+}
+
+ExitCode ComplainAboutCommandLine(const CLI::App& app, const CLI::ParseError& mistake) {
+  const Reached reached = ReachedBy(app);
+  std::string what = Escaped(mistake.what(), 400);
+  if (reached.command->get_require_subcommand_min() != 0) {
+    const std::vector<std::string> unknown = app.remaining(true);
+    what = unknown.empty() ? "a command is missing"
+                           : "there is no command '" + Escaped(unknown.front()) + "'";
+  }
+  return Complain(what + "; `" + reached.path + " --help` shows what there is", ExitCode::kUsage);
+}
+
+void DescribeProgram(CLI::App& app, Program& program) {
+  app.require_subcommand(1);
+  // --color and --quiet may stand behind the command, too.
+  app.fallthrough();
+  app.set_version_flag("--version", std::string("flagstone ") + Version());
+  app.set_help_flag("-h,--help", "Print this help; `flagstone COMMAND --help` tells more");
+  app.add_option("--color", program.color,
+                 "auto (default): on a terminal, unless NO_COLOR is set; always; never")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->type_name("WHEN");
+  app.add_flag("-q,--quiet", program.quiet, "Print results and errors only, no explanations");
+  app.footer(
+      "Start here:\n"
+      "  flagstone demo             see a store at work on a real file\n"
+      "  flagstone doctor           see what this machine offers, and what would mend it\n"
+      "  flagstone bench read       see what a read by ID costs, against a raw array\n"
+      "  flagstone id explain ID    see what the bits of a record ID say\n"
+      "Exit codes:\n"
+      "  0  done\n"
+      "  1  it could not be done; one line on stderr, `flagstone: ...`, says what, where and the "
+      "way out\n"
+      "  2  wrong command line; nothing was done\n"
+      "Results go to stdout, everything else to stderr. With --json a command prints one JSON "
+      "document.");
+}
+
+// Output that did not arrive (a full disk) is a failure, whatever the command thought.
+ExitCode Flushed(ExitCode code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  return Complain("standard output could not be written: the result is incomplete");
+}
+
+ExitCode Run(int argc, char** argv) {
+  CLI::App app("flagstone: fixed-size records in memory, whose 64-bit IDs are their addresses",
+               "flagstone");
+  Program program;
+  DescribeProgram(app, program);
+  AddDemoCommand(app, program);
+  AddIdCommands(app, program);
+  AddDoctorCommand(app, program);
+  // Its codes are its own: see `flagstone bench --help`.
+  int bench_exit_code = 0;
+  AddBenchCommands(app, &bench_exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    app.exit(asked);  // help or version, to stdout
+    return Flushed(ExitCode::kDone);
+  } catch (const CLI::ParseError& mistake) {
+    return ComplainAboutCommandLine(app, mistake);
+  }
+  if (bench_exit_code != 0) return static_cast<ExitCode>(bench_exit_code);
+  return Flushed(program.exit_code);
+}
+
+}  // namespace
+}  // namespace flagstone::tool
+
+int main(int argc, char** argv) { return static_cast<int>(flagstone::tool::Run(argc, argv)); }
