@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "flagstone/version.h"
+#include "tools/flagstone/bench_command.h"
 #include "tools/flagstone/demo_command.h"
 #include "tools/flagstone/doctor_command.h"
 #include "tools/flagstone/id_command.h"
@@ -53,6 +54,7 @@ void DescribeProgram(CLI::App& app, Program& program) {
       "Start here:\n"
       "  flagstone demo             see a store at work on a real file\n"
       "  flagstone doctor           see what this machine offers, and what would mend it\n"
+      "  flagstone bench read       measure it against a flat array\n"
       "  flagstone id explain ID    see what the bits of a record ID say\n"
       "Exit codes:\n"
       "  0  done\n"
@@ -77,6 +79,7 @@ ExitCode Run(int argc, char** argv) {
   AddDemoCommand(app, program);
   AddIdCommands(app, program);
   AddDoctorCommand(app, program);
+  AddBenchCommands(app, program);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {
