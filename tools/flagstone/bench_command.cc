@@ -120,9 +120,9 @@ void AddOptions(CLI::App& command, BenchRequest& request) {
   command.add_option("--json", request.json_path, "also write the report as JSON; - for stdout")
       ->option_text("FILE");
   command
-      .add_option("--baseline", request.baseline_path,
-                  "compare with an earlier --json; exit code 2 when something is slower beyond the "
-                  "spread")
+      .add_option(
+          "--baseline", request.baseline_path,
+          "compare with an earlier --json; exit code 1 when something is worse beyond the spread")
       ->option_text("FILE");
 }
 
