@@ -25,6 +25,7 @@
 #include "flagstone/export.h"
 #include "flagstone/internal/participant.h"
 #include "flagstone/internal/slot.h"
+#include "flagstone/internal/table_view.h"
 #include "flagstone/record_id.h"
 #include "flagstone/status.h"
 
@@ -36,15 +37,17 @@ class [[nodiscard]] RecordGuard {
   ~RecordGuard() { Release(); }
   RecordGuard(RecordGuard&& other) noexcept
       : slot_(std::exchange(other.slot_, nullptr)),
-        guard_(other.guard_),
-        payload_bytes_(other.payload_bytes_),
+        participant_(other.participant_),
+        index_(other.index_),
+        view_(other.view_),
         code_(other.code_) {}
   RecordGuard& operator=(RecordGuard&& other) noexcept {
     if (this != &other) {
       Release();
       slot_ = std::exchange(other.slot_, nullptr);
-      guard_ = other.guard_;
-      payload_bytes_ = other.payload_bytes_;
+      participant_ = other.participant_;
+      index_ = other.index_;
+      view_ = other.view_;
       code_ = other.code_;
     }
     return *this;
@@ -60,9 +63,11 @@ class [[nodiscard]] RecordGuard {
 
   // Present records only, here and below. Valid while the guard lives; 8-byte aligned.
   std::span<const std::byte> bytes() const {
-    return {reinterpret_cast<const std::byte*>(internal::PayloadOf(slot_)), payload_bytes_};
+    return {reinterpret_cast<const std::byte*>(internal::PayloadOf(slot_)), view_->payload_bytes};
   }
-  RecordId id() const { return RecordId(slot_->id.load(std::memory_order_relaxed)); }
+  RecordId id() const {
+    return RecordId(internal::IdOf(slot_->id.load(std::memory_order_relaxed)));
+  }
   // Commit timestamp of the version shown.
   uint64_t timestamp() const {
     return internal::BeginOf(slot_->version.load(std::memory_order_relaxed));
@@ -72,22 +77,21 @@ class [[nodiscard]] RecordGuard {
   void Release() {
     if (slot_ == nullptr) return;
     slot_ = nullptr;
-    if (guard_ == nullptr) return;  // shows an uncommitted write of the session's own transaction
-    guard_->store(0, std::memory_order_release);
-    internal::Participant& participant = *internal::ParticipantOf(guard_);
-    participant.free_guards |= uint64_t{1} << internal::GuardIndexOf(guard_);
+    participant_->ReleaseGuard(index_);
   }
 
-  // For the library: a guard on `slot`, already announced in `guard`; an empty one with a code.
-  RecordGuard(const internal::SlotHeader* slot, std::atomic<uint64_t>* guard,
-              uint32_t payload_bytes)
-      : slot_(slot), guard_(guard), payload_bytes_(payload_bytes) {}
+  // For the library: a guard on `slot`, announced in the participant's guard slot `index`; an empty
+  // one with a code.
+  RecordGuard(const internal::SlotHeader* slot, internal::Participant& participant, uint64_t index,
+              const internal::TableView& view)
+      : slot_(slot), participant_(&participant), index_(index), view_(&view) {}
   explicit RecordGuard(StatusCode code) : code_(code) {}
 
  private:
   const internal::SlotHeader* slot_ = nullptr;
-  std::atomic<uint64_t>* guard_ = nullptr;
-  uint32_t payload_bytes_ = 0;
+  internal::Participant* participant_ = nullptr;
+  uint64_t index_ = 0;
+  const internal::TableView* view_ = nullptr;
   StatusCode code_ = StatusCode::kOk;
 };
 

@@ -46,21 +46,20 @@ namespace flagstone {
 
 namespace internal {
 
-// The address arithmetic of one look-up. `in_range` is false for an ID that this table cannot have
-// in its own size class.
+// The address arithmetic of one look-up: shifts, masks, one multiplication. The address is only
+// good for being loaded from when the index exists and the extent is the table's.
 struct SlotPlace {
-  bool in_range;
-  uint64_t extent;
+  uint64_t extent;  // entry of TableView::owned
+  uint64_t index;
   SlotHeader* slot;
 };
 
-inline SlotPlace PlaceOf(const TableView& view, uint64_t id) {
-  const uint64_t number = id & view.slot_mask;
-  const uint64_t extent = number >> view.geometry.index_bits;
-  const uint64_t index = number & view.geometry.index_mask;
-  const bool in_range =
-      ((id & view.prefix_mask) == view.prefix) & (index < view.geometry.slots_per_extent);
-  return {in_range, extent, view.geometry.HomeAt(extent, index)};
+[[gnu::always_inline]] inline SlotPlace PlaceOf(const TableView& view, uint64_t id) {
+  const uint64_t extent = (id & view.place_mask) >> view.index_bits;
+  const uint64_t index = id & view.index_mask;
+  return {extent, index,
+          reinterpret_cast<SlotHeader*>(view.biased_base + (extent << kExtentShift) +
+                                        index * view.stride)};
 }
 
 // What the inlined calls below do not do themselves.
@@ -91,15 +90,16 @@ class FLAGSTONE_EXPORT Reader {
   // RecordGuard::code().
   RecordGuard Get(const RecordTable& table, RecordId id);
   template <RecordType T>
-  TypedGuard<T> Get(const RecordTableOf<T>& table, RecordId id) {
+  [[gnu::always_inline]] TypedGuard<T> Get(const RecordTableOf<T>& table, RecordId id) {
     return TypedGuard<T>(Get(table.untyped(), id));
   }
 
   // Starts fetching the record's cache line; for look-ups whose IDs are known before they are
   // needed.
-  static void Prefetch(const RecordTable& table, RecordId id) {
-    const internal::SlotPlace place = internal::PlaceOf(table.view(), id.value());
-    if (place.in_range) __builtin_prefetch(place.slot);
+  [[gnu::always_inline]] static void Prefetch(const RecordTable& table, RecordId id) {
+    // A prefetch of an address that is none does nothing. (Always inlined, because GCC takes a
+    // function that only prefetches for one without effect.)
+    __builtin_prefetch(internal::PlaceOf(table.view(), id.value()).slot);
   }
 
   // Reads `ids` in one go, so that their cache misses overlap; guards[i] answers ids[i]. Both spans
@@ -147,7 +147,6 @@ class FLAGSTONE_EXPORT Session : public Reader {
   Session& operator=(Session&&) noexcept = default;
 
   // --- single changes: each is a transaction of its own, committed when the call returns OK
-  // -----------
 
   // `record` has the table's record size.
   Result<RecordId> Insert(const RecordTable& table, std::span<const std::byte> record);
@@ -184,7 +183,6 @@ class FLAGSTONE_EXPORT Session : public Reader {
   Result<bool> Undelete(const RecordTable& table, RecordId id, const ChangeOptions& options = {});
 
   // --- the same for typed tables
-  // ------------------------------------------------------------------------
 
   template <RecordType T>
   Result<RecordId> Insert(const RecordTableOf<T>& table, const T& record) {
@@ -225,7 +223,6 @@ class FLAGSTONE_EXPORT Session : public Reader {
   }
 
   // --- transactions
-  // ------------------------------------------------------------------------------------
 
   // One at a time for each session: FAILED_PRECONDITION while another one runs.
   Result<Transaction> Begin(const TransactionOptions& options = {});
@@ -323,22 +320,24 @@ class FLAGSTONE_EXPORT Transaction {
 };
 
 // --- the hot path
-// ---------------------------------------------------------------------------------------
 
-inline RecordGuard Reader::Get(const RecordTable& table, RecordId id) {
+[[gnu::always_inline]] inline RecordGuard Reader::Get(const RecordTable& table, RecordId id) {
   const internal::TableView& view = table.view();
   internal::Participant& participant = *participant_;
   const internal::SlotPlace place = internal::PlaceOf(view, id.value());
-  if (place.in_range && participant.free_guards != 0) [[likely]] {
-    const int index = std::countr_zero(participant.free_guards);
+  const uint64_t index = participant.guard_hint;
+  std::atomic<uint64_t>& guard = participant.guards[index];
+  if (guard.load(std::memory_order_relaxed) == internal::kGuardFree &&
+      place.index < view.slots_per_extent) [[likely]] {
     // Announced before the first load: whoever would overwrite the slot waits from here on.
-    participant.Guard(index, reinterpret_cast<uint64_t>(place.slot));
-    if (view.extent_owner[place.extent].load(std::memory_order_acquire) == view.number &&
+    internal::StdAtomics::Announce(guard, reinterpret_cast<uint64_t>(place.slot),
+                                   internal::BarrierKind::kAsymmetric);
+    if (view.owned[place.extent].load(std::memory_order_acquire) != 0 &&
         internal::ReadableAtHome(*place.slot, id.value())) [[likely]] {
-      participant.free_guards &= participant.free_guards - 1;
-      return RecordGuard(place.slot, &participant.guards[index], view.payload_bytes);
+      participant.guard_hint = index + 1;
+      return RecordGuard(place.slot, participant, index, view);
     }
-    participant.ReleaseGuard(index);
+    guard.store(internal::kGuardFree, std::memory_order_release);
   }
   return internal::SessionCalls::Read(*core_, table.state(), id);
 }

@@ -65,7 +65,6 @@ class FLAGSTONE_EXPORT Store {
   Status Close();
 
   // --- tables
-  // -------------------------------------------------------------------------------------------
 
   // Names: 1 to 128 bytes of UTF-8 without control characters, unique in the store.
   // INVALID_ARGUMENT.
@@ -88,14 +87,12 @@ class FLAGSTONE_EXPORT Store {
   Result<RecordTable> OpenTable(std::string_view name, uint32_t record_bytes) const;
 
   // --- sessions
-  // -----------------------------------------------------------------------------------------
 
   // RESOURCE_EXHAUSTED when sessions_max are open.
   Result<Reader> NewReader();
   Result<Session> NewSession();
 
   // --- one-call reads
-  // -------------------------------------------------------------------------------------
 
   // Calls visit(std::span<const std::byte>) on the latest committed version; false: absent. Borrows
   // a session for the time of the call: for threads that keep none. The bytes are valid during the
@@ -123,7 +120,6 @@ class FLAGSTONE_EXPORT Store {
   }
 
   // --- IDs
-  // ------------------------------------------------------------------------------------------------
 
   const IdLayout& id_layout() const;
   // Extracts the size class of any well-formed ID; INVALID_ARGUMENT for others.
@@ -132,7 +128,6 @@ class FLAGSTONE_EXPORT Store {
   std::optional<AbsenceReason> Explain(const RecordTable& table, RecordId id);
 
   // --- maintenance and statistics
-  // -----------------------------------------------------------------------
 
   // One bounded piece of background work: brings changed records home, frees versions, reclaims
   // deleted records, moves the clock. True when there may be more. For

@@ -65,7 +65,7 @@ class GuardedSlots {
     for (auto* participant : participants) {
       for (auto& guard : participant->guards) {
         const uint64_t address = guard.load(std::memory_order_acquire);
-        if (address != 0) addresses_.push_back(address);
+        if (internal::NamesSlot(address)) addresses_.push_back(address);
       }
     }
     std::sort(addresses_.begin(), addresses_.end());

@@ -43,8 +43,7 @@ Registry::Registry(char* pages, size_t pages_bytes, uint32_t count_max, uint32_t
       alive_(new (pages) uint64_t(kAlive)),
       participants_(pages + kHeaderBytes),
       count_max_(count_max),
-      all_guards_free_(guards_per_session == 64 ? ~uint64_t{0}
-                                                : (uint64_t{1} << guards_per_session) - 1),
+      guards_per_session_(guards_per_session),
       barrier_kind_(internal::ProbeBarrierKind()) {
   free_.reserve(count_max);
 }
@@ -68,13 +67,12 @@ Result<internal::Participant*> Registry::Join() {
         new (participants_ + size_t{used} * internal::kParticipantBytes) internal::Participant();
     used_count_.store(used + 1, std::memory_order_release);
   }
-  participant->free_guards = all_guards_free_;
-  participant->barrier_kind = barrier_kind_;
+  participant->Open(static_cast<int>(guards_per_session_), barrier_kind_);
   return participant;
 }
 
 void Registry::Leave(internal::Participant* participant) {
-  FLAGSTONE_CHECK(participant->free_guards == all_guards_free_);
+  FLAGSTONE_CHECK(!participant->HoldsGuard());
   FLAGSTONE_CHECK(participant->pin_depth == 0);
   FLAGSTONE_CHECK(participant->snapshot.load(std::memory_order_relaxed) == 0);
   base::MutexLock lock(&mutex_);

@@ -4,7 +4,7 @@
 // Invariants  1. Memory of participants is never returned before the store closes, only used again.
 //             2. The pages are wiped in a forked child (MADV_WIPEONFORK): there every session has
 //             no
-//                free guard slot and alive() is false, so no call of the child goes on.
+//                usable guard slot and alive() is false, so no call of the child goes on.
 // Threads     Join(), Leave(), alive(): any. in_use(): maintenance.
 // Owns        kParticipantBytes for each of `count_max` sessions, touched when first used.
 #ifndef FLAGSTONE_LIB_EPOCH_REGISTRY_H_
@@ -38,7 +38,6 @@ class Registry {
   // False in a child of fork().
   bool alive() const { return *alive_ != 0; }
   internal::BarrierKind barrier_kind() const { return barrier_kind_; }
-  uint64_t all_guards_free() const { return all_guards_free_; }
 
   // A range over every participant that was ever in use; those that left are quiet. Walk it after
   // the barrier: it loads its end when begin() is called.
@@ -82,7 +81,7 @@ class Registry {
   const volatile uint64_t* const alive_;
   char* const participants_;
   const uint32_t count_max_;
-  const uint64_t all_guards_free_;
+  const uint32_t guards_per_session_;
   const internal::BarrierKind barrier_kind_;
 
   // atomic: raised by Join(), read by maintenance

@@ -137,11 +137,23 @@ Result<uint32_t> ClassSpace::TakeFreeExtent(uint32_t current_tick) {
   return home_next_++;
 }
 
+// Slot 0 of extent 0 is never used, and its ID word is no ID: a free slot's ID word is 0, and the
+// ID 0 names this slot.
+void ClassSpace::SetFirstIndex(Slab& slab, uint32_t index) {
+  slab.first_index = index;
+  if (slab.extent == 0 && index == 0) {
+    slab.first_index = 1;
+    geometry_.HomeAt(0, 0)->id.store(~uint64_t{0}, std::memory_order_relaxed);
+  }
+  slab.next_unused = slab.first_index;
+}
+
 Slab* ClassSpace::OwnWhole(uint16_t table, uint32_t extent) {
   Extent& state = extents_[extent];
   state.whole = std::make_unique<Slab>();
   state.whole->extent = extent;
   state.whole->end_index = geometry_.slots_per_extent;
+  SetFirstIndex(*state.whole, 0);
   state.whole->tick_floor = state.tick_floor;
   ++counts_.home_owned;
   owner(extent).store(table, std::memory_order_release);
@@ -167,9 +179,8 @@ Result<Slab*> ClassSpace::TakeSharedSlab(uint16_t table, uint32_t current_tick) 
   state.shared[number] = std::make_unique<Slab>();
   Slab& slab = *state.shared[number];
   slab.extent = extent;
-  slab.first_index = number * slots_per_shared_slab();
-  slab.end_index = slab.first_index + slots_per_shared_slab();
-  slab.next_unused = slab.first_index;
+  SetFirstIndex(slab, number * slots_per_shared_slab());
+  slab.end_index = (number + 1) * slots_per_shared_slab();
   slab.tick_floor = state.shared_tick_floor;
   if (++state.shared_taken == kSlabsPerSharedExtent) shared_with_room_.pop_back();
   shared_owner_[size_t{extent} * kSlabsPerSharedExtent + number].store(table,

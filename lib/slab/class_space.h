@@ -102,6 +102,7 @@ class ClassSpace {
 
   // An extent that no one uses, mapped and readable.
   Result<uint32_t> TakeFreeExtent(uint32_t current_tick) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SetFirstIndex(Slab& slab, uint32_t index);
   Slab* OwnWhole(uint16_t table, uint32_t extent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Result<Slab*> TakeSharedSlab(uint16_t table, uint32_t current_tick)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -31,12 +31,14 @@ SlotOccupancy& SlotOccupancy::operator+=(const SlotOccupancy& other) {
   return *this;
 }
 
-TableSlots::TableSlots(uint16_t table, ClassSpace& space, id::TickSource& ticks, uint32_t tick_max)
+TableSlots::TableSlots(uint16_t table, ClassSpace& space, OwnedExtents owned, id::TickSource& ticks,
+                       uint32_t tick_max)
     : table_(table),
       space_(space),
       ticks_(ticks),
       tick_max_(tick_max),
-      batch_(std::clamp(kBatchBytesMax / space.geometry().stride, kBatchMin, kHomeBatchMax)) {}
+      batch_(std::clamp(kBatchBytesMax / space.geometry().stride, kBatchMin, kHomeBatchMax)),
+      owned_(std::move(owned)) {}
 
 Status TableSlots::Refill(HomeSlotCache& cache) {
   ticks_.Refresh();
@@ -98,9 +100,14 @@ Status TableSlots::Grow(uint32_t current_tick) {
   Result<Slab*> slab =
       space_.TakeHomeSlab(table_, static_cast<uint32_t>(slabs_.size()), current_tick);
   if (!slab.ok()) return slab.status();
-  slabs_.push_back(*slab);
-  with_unused_.push_back(*slab);
+  Add(*slab);
   return Status::Ok();
+}
+
+void TableSlots::Add(Slab* slab) {
+  slabs_.push_back(slab);
+  with_unused_.push_back(slab);
+  if (IsWholeExtent(*slab)) owned_.Set(slab->extent);
 }
 
 Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
@@ -112,8 +119,7 @@ Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
   Slab& slab = **found;
   const auto at = SlotAt(slab);
   if (std::find(slabs_.begin(), slabs_.end(), &slab) == slabs_.end()) {
-    slabs_.push_back(&slab);
-    with_unused_.push_back(&slab);
+    Add(&slab);
   }
   const auto too_old = [&](uint64_t last_tick) {
     return Status::Error(StatusCode::kInvalidArgument,
@@ -207,17 +213,16 @@ uint32_t TableSlots::HighestTick(const Slab& slab) const {
 
 size_t TableSlots::RetractEmptySlabs() {
   base::MutexLock lock(&mutex_);
-  size_t retracted = 0;
   std::erase_if(slabs_, [&](Slab* slab) {
     if (!slab->empty()) return false;
     if (slab->queued) std::erase(with_free_, slab);
     std::erase(with_unused_, slab);
+    if (IsWholeExtent(*slab)) owned_.Clear(slab->extent);
     space_.RetractHomeSlab(*slab);
     retracted_.push_back(slab);
-    ++retracted;
     return true;
   });
-  return retracted;
+  return retracted_.size();
 }
 
 void TableSlots::ReturnRetracted(const std::function<bool(uint64_t, uint64_t)>& guarded) {

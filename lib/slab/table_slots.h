@@ -25,6 +25,7 @@
 #include "lib/base/mutex.h"
 #include "lib/id/tick_source.h"
 #include "lib/slab/class_space.h"
+#include "lib/slab/owned_extents.h"
 #include "lib/slab/slab.h"
 #include "lib/slab/slot_cache.h"
 
@@ -53,7 +54,8 @@ Status TicksUsedUp();
 
 class TableSlots {
  public:
-  TableSlots(uint16_t table, ClassSpace& space, id::TickSource& ticks, uint32_t tick_max);
+  TableSlots(uint16_t table, ClassSpace& space, OwnedExtents owned, id::TickSource& ticks,
+             uint32_t tick_max);
   TableSlots(const TableSlots&) = delete;
   TableSlots& operator=(const TableSlots&) = delete;
 
@@ -89,6 +91,11 @@ class TableSlots {
   void GiveOne(Slab& slab, uint32_t index, uint32_t last_tick)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Enqueue(Slab& slab) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes a slab into the table; tells readers when it is a whole extent.
+  void Add(Slab* slab) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsWholeExtent(const Slab& slab) const {
+    return space_.extent_owner()[slab.extent].load(std::memory_order_relaxed) == table_;
+  }
   uint32_t HighestTick(const Slab& slab) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // set at open
@@ -99,6 +106,7 @@ class TableSlots {
   const uint32_t batch_;  // slots a session takes at once: 64 KiB of them at most
 
   mutable base::Mutex mutex_;
+  OwnedExtents owned_ ABSL_GUARDED_BY(mutex_);
   std::vector<Slab*> slabs_ ABSL_GUARDED_BY(mutex_);
   std::deque<Slab*> with_free_ ABSL_GUARDED_BY(mutex_);
   std::vector<Slab*> with_unused_ ABSL_GUARDED_BY(mutex_);

@@ -19,7 +19,6 @@ Status TransactionEnded() {
 std::string_view RecordTable::name() const { return state_->name; }
 
 // --- Reader
-// -----------------------------------------------------------------------------------------
 
 Reader::Reader(std::unique_ptr<txn::SessionCore> core)
     : core_(std::move(core)), participant_(&core_->participant()) {}
@@ -52,7 +51,6 @@ void SessionCalls::RollbackAfterThrow(txn::SessionCore& core) {
 }  // namespace internal
 
 // --- Session
-// ----------------------------------------------------------------------------------------
 
 Result<RecordId> Session::Insert(const RecordTable& table, std::span<const std::byte> record) {
   return core_->Insert(table.state(), record, std::nullopt);
@@ -101,7 +99,6 @@ Result<Transaction> Session::Begin(const TransactionOptions& options) {
 }
 
 // --- Transaction
-// ------------------------------------------------------------------------------------
 
 Transaction::~Transaction() { Rollback(); }
 

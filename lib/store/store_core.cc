@@ -112,7 +112,6 @@ void StoreCore::Log(LogLevel level, const std::string& message) const {
 }
 
 // --- closing
-// ----------------------------------------------------------------------------------------
 
 Status StoreCore::Close() {
   FLAGSTONE_RETURN_IF_ERROR(engine_->CheckAlive());
@@ -142,7 +141,6 @@ bool StoreCore::MayBeDestroyed() {
 }
 
 // --- tables
-// -----------------------------------------------------------------------------------------
 
 Result<RecordTable> StoreCore::CreateTable(std::string_view name, const TableOptions& options) {
   FLAGSTONE_RETURN_IF_ERROR(engine_->CheckAlive());
@@ -196,7 +194,6 @@ Result<std::unique_ptr<txn::SessionCore>> StoreCore::NewSession() {
 }
 
 // --- one-call reads
-// ---------------------------------------------------------------------------------
 
 StoreCore::Seat& StoreCore::seat_of_this_processor() {
   const int processor = sched_getcpu();
@@ -210,7 +207,6 @@ Result<Reader*> StoreCore::NewPooledReader() {
 }
 
 // --- maintenance
-// ------------------------------------------------------------------------------------
 
 bool StoreCore::TidyTask(uint64_t records_max) {
   const bool more = tidier_->RunCycle(records_max);
@@ -248,7 +244,6 @@ Result<uint64_t> StoreCore::CompactStorage() {
 }
 
 // --- looking at it
-// ----------------------------------------------------------------------------------
 
 std::optional<AbsenceReason> StoreCore::Explain(const RecordTable& table, RecordId id) {
   const IdCodec& codec = engine_->codec();

@@ -6,20 +6,23 @@
 #ifndef FLAGSTONE_LIB_TXN_CHANGED_RING_H_
 #define FLAGSTONE_LIB_TXN_CHANGED_RING_H_
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 
+#include "flagstone/internal/atomics.h"
+
 namespace flagstone::txn {
 
-class ChangedRing {
+// Over the atomics policy; `Entry` is what a place in the ring is made of: tests see its accesses.
+template <typename A, typename Entry = uint64_t, uint64_t kEntryCount = 16384>
+class BasicChangedRing {
  public:
   // Room for what a writer changes in a millisecond, the pause between two visits of maintenance.
-  static constexpr uint64_t kCapacity = 16384;
+  static constexpr uint64_t kCapacity = kEntryCount;
   static constexpr uint64_t kMask = kCapacity - 1;
   static_assert((kCapacity & kMask) == 0);
 
-  ChangedRing() : ids_(std::make_unique<uint64_t[]>(kCapacity)) {}
+  BasicChangedRing() : ids_(std::make_unique<Entry[]>(kCapacity)) {}
 
   // Entries that fit for sure. The other end is only looked at when few seem to be left.
   uint64_t room() {
@@ -50,15 +53,17 @@ class ChangedRing {
   }
 
  private:
-  const std::unique_ptr<uint64_t[]> ids_;
+  const std::unique_ptr<Entry[]> ids_;
   // owned by the session's user
   uint64_t pushed_ = 0;
   uint64_t popped_seen_ = 0;
   // atomic: session to maintenance
-  alignas(64) std::atomic<uint64_t> published_{0};
+  alignas(64) typename A::template Atomic<uint64_t> published_{0};
   // atomic: maintenance to session
-  alignas(64) std::atomic<uint64_t> popped_{0};
+  alignas(64) typename A::template Atomic<uint64_t> popped_{0};
 };
+
+using ChangedRing = BasicChangedRing<internal::StdAtomics>;
 
 }  // namespace flagstone::txn
 

@@ -83,21 +83,36 @@ Result<TablePart*> Engine::PartOf(TableState& table, uint32_t size_class) {
   Result<ClassState*> state = ClassOf(size_class);
   if (!state.ok()) return state.status();
   slab::ClassSpace& space = *(*state)->space;
-  internal::TableView view;
+  internal::TableView view{};
   view.prefix = codec_.Encode({0, size_class, options_.node, 0}).value();
   // The top bit, which is 0 in every ID, is selected too.
   view.prefix_mask =
       codec_.Encode({0, kSizeClassCount - 1, codec_.node_max(), 0}).value() | uint64_t{1} << 63;
   view.slot_mask = codec_.slot_max();
   view.geometry = space.geometry();
+  view.place_mask = (view.prefix_mask & ~(uint64_t{1} << 63)) | view.slot_mask;
+  view.index_bits = view.geometry.index_bits;
+  view.index_mask = view.geometry.index_mask;
+  view.stride = view.geometry.stride;
+  view.slots_per_extent = view.geometry.slots_per_extent;
+  const uint64_t first_extent = view.prefix >> view.index_bits;
+  view.biased_base =
+      reinterpret_cast<uint64_t>(view.geometry.base) - (first_extent << internal::kExtentShift);
+  Result<slab::OwnedExtents> owned =
+      slab::OwnedExtents::Map((view.place_mask >> view.index_bits) + 1, first_extent,
+                              registry_->barrier_kind() == internal::BarrierKind::kAsymmetric
+                                  ? slab::OwnedExtentsUse::kByReaders
+                                  : slab::OwnedExtentsUse::kNone);
+  if (!owned.ok()) return std::move(owned).status();
+  view.owned = owned->entries();
   view.extent_owner = space.extent_owner();
   view.shared_owner = space.shared_owner();
   view.slots_per_shared_slab = space.slots_per_shared_slab();
   view.number = table.number;
   view.payload_bytes = table.record_bytes;
   view.class_number = size_class;
-  table.owned_parts.push_back(
-      std::make_unique<TablePart>(view, **state, ticks_, codec_.tick_max(), next_cache_number_++));
+  table.owned_parts.push_back(std::make_unique<TablePart>(view, **state, *std::move(owned), ticks_,
+                                                          codec_.tick_max(), next_cache_number_++));
   TablePart* part = table.owned_parts.back().get();
   table.parts[size_class].store(part, std::memory_order_release);
   return part;

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -47,11 +48,11 @@ struct ClassState {
 
 // A table's part in one size class.
 struct TablePart {
-  TablePart(const internal::TableView& view_in, ClassState& class_in, id::TickSource& ticks,
-            uint32_t tick_max, uint32_t number)
+  TablePart(const internal::TableView& view_in, ClassState& class_in, slab::OwnedExtents owned,
+            id::TickSource& ticks, uint32_t tick_max, uint32_t number)
       : view(view_in),
         class_state(class_in),
-        slots(view_in.number, *class_in.space, ticks, tick_max),
+        slots(view_in.number, *class_in.space, std::move(owned), ticks, tick_max),
         cache_number(number) {}
   const internal::TableView view;
   ClassState& class_state;

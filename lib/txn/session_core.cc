@@ -9,6 +9,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/planted_bug.h"
+#include "lib/txn/publish.h"
 #include "lib/txn/record_lock.h"
 #include "lib/txn/tidier.h"
 
@@ -39,18 +40,17 @@ namespace {
 using base::Planted;
 using base::PlantedBug;
 using internal::BeginOf;
+using internal::IdOf;
 using internal::kLive;
+using internal::kLookCloser;
 using internal::kQueued;
 using internal::kTombstone;
-using internal::kUnsettled;
-using internal::LinkWord;
 using internal::OlderOf;
 using internal::PendingChange;
 using internal::PinScope;
 using internal::SlotHeader;
 using internal::StdAtomics;
 using internal::Timestamp;
-using internal::VersionWord;
 
 // From this many writes on, a transaction finds its own by a hash map instead of by looking at all.
 constexpr size_t kLinearWritesMax = 16;
@@ -101,7 +101,6 @@ SessionCore::~SessionCore() {
 }
 
 // --- places
-// -----------------------------------------------------------------------------------------
 
 SlotHeader* SessionCore::Locate(const TableState& table, uint64_t id, TablePart** part) const {
   TablePart* found =
@@ -111,23 +110,22 @@ SlotHeader* SessionCore::Locate(const TableState& table, uint64_t id, TablePart*
   const uint64_t slot = id & view.slot_mask;
   const uint64_t extent = slot >> view.geometry.index_bits;
   const uint64_t index = slot & view.geometry.index_mask;
-  if ((id & view.prefix_mask) != view.prefix || index >= view.geometry.slots_per_extent ||
-      OwnerOfSlot(view, extent, index) != view.number) {
+  // ID 0 is no ID, but it is what a slot without a record holds.
+  if (id == 0 || (id & view.prefix_mask) != view.prefix ||
+      index >= view.geometry.slots_per_extent || OwnerOfSlot(view, extent, index) != view.number) {
     return nullptr;
   }
   *part = found;
   return view.geometry.HomeAt(extent, index);
 }
 
-RecordGuard SessionCore::GuardOn(SlotHeader* slot, uint32_t payload_bytes) {
-  const int index = std::countr_zero(participant_.free_guards);
+RecordGuard SessionCore::GuardOn(int guard, SlotHeader* slot, const TablePart& part) {
+  const auto index = static_cast<uint64_t>(guard);
   participant_.Guard(index, reinterpret_cast<uint64_t>(slot));
-  participant_.free_guards &= participant_.free_guards - 1;
-  return RecordGuard(slot, &participant_.guards[index], payload_bytes);
+  return RecordGuard(slot, participant_, index, part.view);
 }
 
 bool SessionCore::OwnGuardOn(const SlotHeader* slot) const {
-  if (participant_.free_guards == engine_.registry().all_guards_free()) return false;
   for (const auto& guard : participant_.guards) {
     if (guard.load(std::memory_order_relaxed) == reinterpret_cast<uint64_t>(slot)) return true;
   }
@@ -200,10 +198,10 @@ Status SessionCore::CheckPayload(const TableState& table,
 }
 
 // --- reads
-// ------------------------------------------------------------------------------------------
 
 RecordGuard SessionCore::Read(TableState& table, RecordId id) {
-  if (participant_.free_guards == 0) {
+  const int guard = participant_.FindFreeGuard();
+  if (guard < 0) {
     return RecordGuard(engine_.registry().alive() ? StatusCode::kResourceExhausted
                                                   : StatusCode::kFailedPrecondition);
   }
@@ -217,11 +215,10 @@ RecordGuard SessionCore::Read(TableState& table, RecordId id) {
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
     return RecordGuard();
   }
-  return GuardOn(found, table.record_bytes);
+  return GuardOn(guard, found, *part);
 }
 
 // --- locking
-// ----------------------------------------------------------------------------------------
 
 SlotHeader* SessionCore::NewestOf(const PendingChange& change) const {
   const internal::VersionLink newest = internal::NewestOf(change.link_before);
@@ -249,26 +246,34 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nano
       PinScope pin(participant_);
       TablePart* part = nullptr;
       SlotHeader* home = Locate(table, id.value(), &part);
-      if (home == nullptr || home->id.load(std::memory_order_acquire) != id.value()) return false;
+      if (home == nullptr || IdOf(home->id.load(std::memory_order_acquire)) != id.value()) {
+        return false;
+      }
       if (std::optional<uint64_t> before = TryLockForChange<StdAtomics>(*home)) {
         change.part = part;
         change.home = home;
         change.link_before = *before;
         change.id = id.value();
+        AwaitSettled(*home, *before);
         SlotHeader* top = NewestOf(change);
         const uint64_t version = top->version.load(std::memory_order_acquire);
-        // Reclaimed between the look and the lock, or not in the state the caller builds on.
-        const bool usable =
-            base == Base::kNewestLive ? (version & kLive) != 0 : (version & kTombstone) != 0;
-        if (home->id.load(std::memory_order_acquire) != id.value() || !usable) {
+        // Reclaimed between the look and the lock.
+        if (IdOf(home->id.load(std::memory_order_acquire)) != id.value()) {
           Unlock(*home, *before);
           return false;
         }
+        // Before its state: a record that was deleted after the snapshot is a conflict, not absent.
         if (snapshot.has_value() && BeginOf(version) > *snapshot &&
             !Planted(PlantedBug::kNoSnapshotCheck)) {
           Unlock(*home, *before);
           counters_.conflicts.Add();
           return Status::Conflict(BeginOf(version));
+        }
+        const bool usable =
+            base == Base::kNewestLive ? (version & kLive) != 0 : (version & kTombstone) != 0;
+        if (!usable) {
+          Unlock(*home, *before);
+          return false;
         }
         *newest = base == Base::kNewestLive ? top : NewestLiveOf(change);
         if (*newest == nullptr) {
@@ -300,22 +305,6 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nano
 }
 
 // --- publishing
-// -------------------------------------------------------------------------------------
-
-void SessionCore::PublishVersion(SlotHeader* home, SlotHeader* version, internal::VersionLink link,
-                                 uint64_t link_before, uint64_t id, Timestamp at, uint64_t state) {
-  version->id.store(id, std::memory_order_relaxed);
-  version->link.store(LinkWord(0, internal::NewestOf(link_before)), std::memory_order_relaxed);
-  version->version.store(VersionWord(at, state | kUnsettled), std::memory_order_relaxed);
-  const uint64_t deferred = link_before & internal::kDeferred;
-  Unlock(*home, LinkWord(link, OlderOf(link_before), kQueued | deferred));
-}
-
-void SessionCore::PublishInsert(SlotHeader* home, uint64_t id, Timestamp at) {
-  home->link.store(0, std::memory_order_relaxed);
-  home->version.store(VersionWord(at, kLive | kUnsettled), std::memory_order_relaxed);
-  home->id.store(id, std::memory_order_release);
-}
 
 void SessionCore::NoteChanged(uint64_t id, uint64_t link_before) {
   if (link_before & kQueued) return;
@@ -323,24 +312,17 @@ void SessionCore::NoteChanged(uint64_t id, uint64_t link_before) {
   changed_.Push(id);
 }
 
-Status SessionCore::MakeRoom(uint64_t entries) {
-  if (changed_.room() >= entries + ChangedRing::kCapacity / 4) [[likely]]
-    return Status::Ok();
-  tidier_.Help();
-  return Status::Ok();
+void SessionCore::MakeRoom(uint64_t entries) {
+  if (changed_.room() < entries + ChangedRing::kCapacity / 4) [[unlikely]]
+    tidier_.Help();
 }
 
 Result<bool> SessionCore::PublishSingle(PendingChange& change, uint64_t state,
                                         SessionCounter& counter) {
-  {
-    // The pin keeps the version slot from being used again before it is settled below.
-    PinScope pin(participant_);
-    const Timestamp at = engine_.commits().Reserve();
-    PublishVersion(change.home, change.version, change.version_link, change.link_before, change.id,
-                   at, state);
-    engine_.commits().Complete(at);
-    change.version->version.store(VersionWord(at, state), std::memory_order_release);
-  }
+  CommitInOrder(engine_.commits(), [&](Timestamp at) {
+    PublishVersion(*change.home, *change.version, change.version_link, change.link_before,
+                   change.id, at, state);
+  });
   change.session = nullptr;
   NoteChanged(change.id, change.link_before);
   counter.Add();
@@ -349,7 +331,6 @@ Result<bool> SessionCore::PublishSingle(PendingChange& change, uint64_t state,
 }
 
 // --- single changes
-// ---------------------------------------------------------------------------------
 
 Result<RecordId> SessionCore::PrepareInsert(TableState& table, std::span<const std::byte> payload,
                                             std::optional<uint32_t> size_class, TablePart** part,
@@ -386,13 +367,8 @@ Result<RecordId> SessionCore::Insert(TableState& table, std::span<const std::byt
   SlotHeader* home = nullptr;
   Result<RecordId> id = PrepareInsert(table, payload, size_class, &part, &home);
   if (!id.ok()) return id;
-  {
-    PinScope pin(participant_);
-    const Timestamp at = engine_.commits().Reserve();
-    PublishInsert(home, id->value(), at);
-    engine_.commits().Complete(at);
-    home->version.store(VersionWord(at, kLive), std::memory_order_release);
-  }
+  CommitInOrder(engine_.commits(), [&](Timestamp at) { PublishInsert(*home, id->value(), at); });
+  SettleInsert(*home, id->value());
   counters_.inserts.Add();
   counters_.commits.Add();
   return id;
@@ -432,13 +408,8 @@ Status SessionCore::InsertWithId(TableState& table, RecordId id,
   TablePart* part = nullptr;
   SlotHeader* home = nullptr;
   FLAGSTONE_RETURN_IF_ERROR(PrepareInsertWithId(table, id, payload, &part, &home));
-  {
-    PinScope pin(participant_);
-    const Timestamp at = engine_.commits().Reserve();
-    PublishInsert(home, id.value(), at);
-    engine_.commits().Complete(at);
-    home->version.store(VersionWord(at, kLive), std::memory_order_release);
-  }
+  CommitInOrder(engine_.commits(), [&](Timestamp at) { PublishInsert(*home, id.value(), at); });
+  SettleInsert(*home, id.value());
   counters_.inserts.Add();
   counters_.commits.Add();
   return Status::Ok();
@@ -466,13 +437,10 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
     const uint64_t slot = id.value() & view.slot_mask;
     return view.geometry.HomeAt(slot >> view.geometry.index_bits, slot & view.geometry.index_mask);
   };
-  PinScope pin(participant_);
-  const Timestamp at = engine_.commits().Reserve();
-  for (const RecordId id : ids) PublishInsert(home_of(id), id.value(), at);
-  engine_.commits().Complete(at);
-  for (const RecordId id : ids) {
-    home_of(id)->version.store(VersionWord(at, kLive), std::memory_order_release);
-  }
+  CommitInOrder(engine_.commits(), [&](Timestamp at) {
+    for (const RecordId id : ids) PublishInsert(*home_of(id), id.value(), at);
+  });
+  for (const RecordId id : ids) SettleInsert(*home_of(id), id.value());
   counters_.inserts.Add(ids.size());
   counters_.commits.Add();
   return Status::Ok();
@@ -483,7 +451,7 @@ Result<bool> SessionCore::PrepareUpdate(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return false;
-  FLAGSTONE_RETURN_IF_ERROR(MakeRoom(1));
+  MakeRoom(1);
   FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kUpdate));
   SlotHeader* newest = nullptr;
   Result<bool> locked =
@@ -515,7 +483,7 @@ Result<bool> SessionCore::Delete(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return false;
-  FLAGSTONE_RETURN_IF_ERROR(MakeRoom(1));
+  MakeRoom(1);
   FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kDelete));
   PendingChange change;
   SlotHeader* newest = nullptr;
@@ -532,7 +500,7 @@ Result<bool> SessionCore::Undelete(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return false;
-  FLAGSTONE_RETURN_IF_ERROR(MakeRoom(1));
+  MakeRoom(1);
   FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kUpdate));
   PendingChange change;
   SlotHeader* newest = nullptr;
@@ -546,7 +514,6 @@ Result<bool> SessionCore::Undelete(TableState& table, RecordId id,
 }
 
 // --- transactions
-// -----------------------------------------------------------------------------------
 
 Status SessionCore::Begin(const TransactionOptions& options) {
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
@@ -645,9 +612,8 @@ void SessionCore::AddWrite(const Write& write) {
 Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id) {
   FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
   transaction_.touched = true;
-  if (participant_.free_guards == 0) {
-    return RecordGuard(StatusCode::kResourceExhausted).status();
-  }
+  const int guard = participant_.FindFreeGuard();
+  if (guard < 0) return RecordGuard(StatusCode::kResourceExhausted).status();
   PinScope pin(participant_);
   if (!transaction_.writes.empty()) {
     if (Write* own = FindWrite(id.value()); own != nullptr) {
@@ -655,8 +621,7 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
           own->kind == WriteKind::kCancelled) {
         return RecordGuard();
       }
-      return GuardOn(own->kind == WriteKind::kInsert ? own->home : own->version,
-                     table.record_bytes);
+      return GuardOn(guard, own->kind == WriteKind::kInsert ? own->home : own->version, *own->part);
     }
   }
   const bool latest = transaction_.options.isolation == IsolationLevel::kReadCommitted &&
@@ -677,7 +642,7 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
     return RecordGuard();
   }
-  return GuardOn(found, table.record_bytes);
+  return GuardOn(guard, found, *part);
 }
 
 Result<RecordId> SessionCore::TransactionInsert(TableState& table,
@@ -815,8 +780,7 @@ Result<Timestamp> SessionCore::Commit() {
   std::vector<Write>& writes = transaction_.writes;
   Timestamp at = 0;
   if (!writes.empty()) {
-    static_cast<void>(MakeRoom(std::min<size_t>(writes.size(), ChangedRing::kCapacity / 4)));
-    PinScope pin(participant_);
+    MakeRoom(std::min<size_t>(writes.size(), ChangedRing::kCapacity / 4));
     at = engine_.commits().Reserve();
     if (Planted(PlantedBug::kHorizonTooEarly)) {
       Publish(writes.front(), at);
@@ -826,7 +790,9 @@ Result<Timestamp> SessionCore::Commit() {
       for (const Write& write : writes) Publish(write, at);
       engine_.commits().Complete(at);
     }
-    for (const Write& write : writes) Settle(write, at);
+    for (const Write& write : writes) {
+      if (write.kind == WriteKind::kInsert) SettleInsert(*write.home, write.id);
+    }
   }
   for (const Write& write : writes) {
     if (write.kind == WriteKind::kUpdate || write.kind == WriteKind::kDelete) {
@@ -844,26 +810,11 @@ Result<Timestamp> SessionCore::Commit() {
 
 void SessionCore::Publish(const Write& write, Timestamp at) {
   switch (write.kind) {
-    case WriteKind::kInsert: PublishInsert(write.home, write.id, at); return;
+    case WriteKind::kInsert: PublishInsert(*write.home, write.id, at); return;
     case WriteKind::kUpdate:
     case WriteKind::kDelete:
-      PublishVersion(write.home, write.version, write.version_link, write.link_before, write.id, at,
-                     write.kind == WriteKind::kUpdate ? kLive : kTombstone);
-      return;
-    case WriteKind::kCancelled: return;
-  }
-}
-
-void SessionCore::Settle(const Write& write, Timestamp at) {
-  switch (write.kind) {
-    case WriteKind::kInsert:
-      write.home->version.store(VersionWord(at, kLive), std::memory_order_release);
-      return;
-    case WriteKind::kUpdate:
-      write.version->version.store(VersionWord(at, kLive), std::memory_order_release);
-      return;
-    case WriteKind::kDelete:
-      write.version->version.store(VersionWord(at, kTombstone), std::memory_order_release);
+      PublishVersion(*write.home, *write.version, write.version_link, write.link_before, write.id,
+                     at, write.kind == WriteKind::kUpdate ? kLive : kTombstone);
       return;
     case WriteKind::kCancelled: return;
   }
@@ -894,7 +845,7 @@ void SessionCore::Rollback(Status cause) {
     if (write->kind == WriteKind::kInsert || write->kind == WriteKind::kCancelled) {
       GiveCancelledInsert(*write);
       if (Planted(PlantedBug::kRollbackLeavesInsert)) {
-        PublishInsert(write->home, write->id, engine_.commits().horizon());
+        PublishInsert(*write->home, write->id, engine_.commits().horizon());
       }
     } else {
       GiveVersionSlot(*write->part, write->version, write->version_link);

@@ -89,7 +89,6 @@ class SessionCore {
   internal::Participant& participant() { return participant_; }
 
   // --- reads and single changes
-  // -------------------------------------------------------------------
 
   // The latest committed state, for IDs that the inlined look at the home slot did not answer.
   RecordGuard Read(TableState& table, RecordId id);
@@ -111,7 +110,6 @@ class SessionCore {
   Result<bool> Undelete(TableState& table, RecordId id, std::chrono::nanoseconds lock_wait);
 
   // --- the transaction
-  // ------------------------------------------------------------------------------
 
   Status Begin(const TransactionOptions& options);
   bool in_transaction() const { return transaction_.running; }
@@ -136,7 +134,6 @@ class SessionCore {
   void Rollback(Status cause);
 
   // --- for maintenance and statistics
-  // ---------------------------------------------------------------
 
   ChangedRing& changed() { return changed_; }
   const SessionCounters& counters() const { return counters_; }
@@ -171,8 +168,8 @@ class SessionCore {
   // --- places
   // The part and home slot that `id` names in `table`; nullptr when it can name none there.
   internal::SlotHeader* Locate(const TableState& table, uint64_t id, TablePart** part) const;
-  // A guard on a slot found under a pin; one is free.
-  RecordGuard GuardOn(internal::SlotHeader* slot, uint32_t payload_bytes);
+  // A guard on a slot found under a pin, in the free guard slot `guard`.
+  RecordGuard GuardOn(int guard, internal::SlotHeader* slot, const TablePart& part);
   bool OwnGuardOn(const internal::SlotHeader* slot) const;
   Result<uint32_t> TakeHomeSlot(TablePart& part);
   void GiveHomeSlot(TablePart& part, uint32_t slot, uint32_t last_tick);
@@ -201,16 +198,12 @@ class SessionCore {
                                  internal::SlotHeader** home);
   Status PrepareInsertWithId(TableState& table, RecordId id, std::span<const std::byte> payload,
                              TablePart** part, internal::SlotHeader** home);
-  void PublishInsert(internal::SlotHeader* home, uint64_t id, internal::Timestamp at);
-  void PublishVersion(internal::SlotHeader* home, internal::SlotHeader* version,
-                      internal::VersionLink link, uint64_t link_before, uint64_t id,
-                      internal::Timestamp at, uint64_t state);
   Result<bool> PublishSingle(internal::PendingChange& change, uint64_t state,
                              SessionCounter& counter);
   // Puts a published change on the list for maintenance, once.
   void NoteChanged(uint64_t id, uint64_t link_before);
   // Before a change: does maintenance's work when it is too far behind.
-  Status MakeRoom(uint64_t entries);
+  void MakeRoom(uint64_t entries);
 
   // --- the transaction
   Status CheckRunning() const;
@@ -221,7 +214,6 @@ class SessionCore {
   // Locks the record and adds the write; nullptr when it is absent.
   Result<Write*> WriteForChange(TableState& table, RecordId id, WriteKind kind, Base base);
   void Publish(const Write& write, internal::Timestamp at);
-  void Settle(const Write& write, internal::Timestamp at);
   void GiveCancelledInsert(const Write& write);
   void CountWrites();
   void EndTransaction();

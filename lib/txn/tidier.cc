@@ -15,21 +15,19 @@ using base::Planted;
 using base::PlantedBug;
 using internal::BeginOf;
 using internal::kDeferred;
-using internal::kLive;
 using internal::kQueued;
-using internal::kStateMask;
-using internal::kTombstone;
-using internal::LinkWord;
-using internal::OlderOf;
 using internal::SlotHeader;
 using internal::StdAtomics;
 using internal::Timestamp;
 using internal::VersionLink;
-using internal::VersionWord;
 
 // What a session that must help takes on at once: long enough to pay for the barrier, short enough
 // not to show in its tail latency (about 100 us).
 constexpr uint64_t kHelpRecordsMax = 4096;
+
+// Cycles that a call which empties the queues runs at most: writers may fill them as fast. Enough
+// for what 256 sessions have queued: 256 * ChangedRing::kCapacity / kHelpRecordsMax.
+constexpr int kCyclesInOneCallMax = 1024;
 
 // Home slots are fetched this many visits ahead.
 constexpr size_t kPrefetchDistance = 8;
@@ -91,7 +89,8 @@ uint64_t Tidier::ReclaimNow() {
   base::MutexLock lock(&mutex_);
   const uint64_t before = counters_.versions_freed + counters_.records_reclaimed;
   // What the first cycle unlinks, the second frees; what is queued behind it takes more.
-  for (int idle = 0; idle < 2;) {
+  int idle = 0;
+  for (int cycle = 0; cycle < kCyclesInOneCallMax && idle < 2; ++cycle) {
     const uint64_t freed = counters_.versions_freed + counters_.records_reclaimed;
     RunLocked(kHelpRecordsMax);
     idle = counters_.versions_freed + counters_.records_reclaimed == freed ? idle + 1 : 0;
@@ -122,7 +121,6 @@ TidierCounters Tidier::counters() const {
 }
 
 // --- the cycle
-// --------------------------------------------------------------------------------------
 
 uint64_t Tidier::RunLocked(uint64_t records_max) {
   // 1. From now on no snapshot begins below the horizon, nor below the retained history.
@@ -170,6 +168,8 @@ void Tidier::RaiseFloors() {
       history_.pop_front();
     }
     retained_from_ = history_.front().horizon;
+  } else {
+    history_.clear();  // what is dropped from now on does not come back with a longer window
   }
   engine_.snapshot_floor().store(settled_, std::memory_order_release);
   engine_.history_floor().store(retained_from_, std::memory_order_release);
@@ -219,7 +219,7 @@ void Tidier::CutOldSnapshots() {
   const int64_t now = engine_.clock().MonotonicNanos();
   std::vector<SeenSnapshot> seen;
   internal::Participant* oldest = nullptr;
-  Timestamp oldest_at = 0;
+  uint64_t oldest_word = 0;
   for (internal::Participant* participant : engine_.registry().in_use()) {
     const uint64_t word = participant->snapshot.load(std::memory_order_acquire);
     if (word == 0 || word == participant->snapshot_cut.load(std::memory_order_relaxed)) continue;
@@ -231,15 +231,14 @@ void Tidier::CutOldSnapshots() {
     if (options_.snapshot_age_ns_max > 0 && now - since > options_.snapshot_age_ns_max) {
       participant->snapshot_cut.store(word, std::memory_order_release);
       ++counters_.snapshots_cut;
-    } else if (oldest == nullptr || internal::TimestampOf(word) < oldest_at) {
+    } else if (oldest == nullptr || word < oldest_word) {
       oldest = participant;
-      oldest_at = internal::TimestampOf(word);
+      oldest_word = word;
     }
   }
   // A snapshot that began after the last cycle holds nothing back yet.
-  if (too_many_bytes && oldest != nullptr && oldest_at < settled_) {
-    oldest->snapshot_cut.store(oldest->snapshot.load(std::memory_order_relaxed),
-                               std::memory_order_release);
+  if (too_many_bytes && oldest != nullptr && internal::TimestampOf(oldest_word) < settled_) {
+    oldest->snapshot_cut.store(oldest_word, std::memory_order_release);
     ++counters_.snapshots_cut;
   }
   seen_snapshots_ = std::move(seen);
@@ -324,7 +323,7 @@ void Tidier::VisitRecord(uint64_t entry, TablePart& part) {
   const uint64_t slot = id & part.view.slot_mask;
   const internal::SlotGeometry& geometry = part.view.geometry;
   SlotHeader& home = *geometry.HomeAt(slot >> geometry.index_bits, slot & geometry.index_mask);
-  if (home.id.load(std::memory_order_acquire) != id) return;  // reclaimed meanwhile
+  if (internal::IdOf(home.id.load(std::memory_order_acquire)) != id) return;  // reclaimed meanwhile
   const std::optional<uint64_t> before = TryLockForTidying<StdAtomics>(home);
   if (!before.has_value()) {
     again_.push_back(entry);
@@ -344,162 +343,54 @@ void Tidier::VisitRecord(uint64_t entry, TablePart& part) {
 }
 
 // --- one visit
-// --------------------------------------------------------------------------------------
 
-void Tidier::ListVersions(const internal::SlotGeometry& geometry, SlotHeader& home, uint64_t link,
-                          bool* home_is_copied) {
-  nodes_.clear();
-  const Timestamp own = BeginOf(home.version.load(std::memory_order_acquire));
-  *home_is_copied = false;
-  for (VersionLink at = internal::NewestOf(link); at != 0;) {
-    SlotHeader* slot = geometry.At(at);
-    const Timestamp begin = BeginOf(slot->version.load(std::memory_order_acquire));
-    *home_is_copied |= begin == own;
-    nodes_.push_back({slot, at, begin, false});
-    at = OlderOf(slot->link.load(std::memory_order_acquire));
-  }
-  if (*home_is_copied) return;  // the chain goes past the home slot's payload
-  nodes_.push_back({&home, 0, own, false});
-  for (VersionLink at = OlderOf(link); at != 0;) {
-    SlotHeader* slot = geometry.At(at);
-    nodes_.push_back({slot, at, BeginOf(slot->version.load(std::memory_order_acquire)), false});
-    at = OlderOf(slot->link.load(std::memory_order_acquire));
-  }
-}
+struct Tidier::VisitedRecord {
+  Tidier& tidier;
+  TablePart& part;
+  SlotHeader& home;
+  uint64_t id;
 
-void Tidier::MarkNeeded() {
-  Timestamp successor = internal::kTimestampMax;
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    nodes_[i].needed = needed_.Needs(nodes_[i].begin, successor);
-    if (Planted(PlantedBug::kOldestSnapshotForgotten) && nodes_[i].begin <= needed_.oldest()) {
-      nodes_[i].needed = successor > needed_.floor();
+  SlotHeader* At(VersionLink link) const { return part.view.geometry.At(link); }
+  void CopyPayload(SlotHeader* to, const SlotHeader* from) const {
+    std::memcpy(internal::PayloadOf(to), internal::PayloadOf(from), part.view.payload_bytes);
+  }
+  VersionLink TakeVersionSlot() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    slab::VersionSlotCache& cache = tidier.version_caches_[part.view.class_number];
+    if (cache.count == 0 &&
+        !part.class_state.versions.Refill(cache, slab::VersionUse::kUpdate).ok()) {
+      return 0;
     }
-    successor = nodes_[i].begin;
+    return cache.links[--cache.count];
   }
-  // Undelete() brings back what the deletion hid.
-  const uint64_t newest = nodes_[0].slot->version.load(std::memory_order_relaxed);
-  if ((newest & kTombstone) != 0 && nodes_.size() > 1) nodes_[1].needed = true;
-}
+  void Retire(VersionLink link) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    tidier.RetireLater(part.view.class_number, link);
+  }
+  void RetireHome() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    const IdCodec& codec = tidier.engine_.codec();
+    tidier.retiring_homes_.push_back({&part, codec.slot(RecordId(id)), codec.tick(RecordId(id))});
+  }
+  bool HomeIsGuarded() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return tidier.guarded_.Holds(reinterpret_cast<uint64_t>(&home));
+  }
+  bool HomeWasCopied() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return tidier.copied_in_cycle_.contains(id);
+  }
+  void NoteHomeCopied() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    tidier.copied_in_cycle_.insert(id);
+    ++tidier.progress_;
+  }
+  void NoteHomecoming() ABSL_NO_THREAD_SAFETY_ANALYSIS { ++tidier.counters_.homecomings; }
+  void Defer(Timestamp until) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    tidier.deferred_.push_back({id, until});
+  }
+};
 
-bool Tidier::CopyHomeAside(TablePart& part, Node& home) {
-  slab::VersionSlotCache& cache = version_caches_[part.view.class_number];
-  if (cache.count == 0 &&
-      !part.class_state.versions.Refill(cache, slab::VersionUse::kUpdate).ok()) {
-    return false;
-  }
-  const VersionLink link = cache.links[--cache.count];
-  SlotHeader* copy = part.view.geometry.At(link);
-  std::memcpy(internal::PayloadOf(copy), internal::PayloadOf(home.slot), part.view.payload_bytes);
-  copy->id.store(home.slot->id.load(std::memory_order_relaxed), std::memory_order_relaxed);
-  copy->version.store(home.slot->version.load(std::memory_order_relaxed),
-                      std::memory_order_relaxed);
-  home.slot = copy;
-  home.link = link;
-  return true;
-}
-
-Tidier::Visit Tidier::Tidy(TablePart& part, SlotHeader& home, uint64_t id, uint64_t* link) {
-  const uint32_t size_class = part.view.class_number;
-  // 1. All versions, and which of them are read by someone.
-  bool home_is_copied = false;
-  ListVersions(part.view.geometry, home, *link, &home_is_copied);
-  MarkNeeded();
-  Node& newest = nodes_[0];
-  if (newest.begin > settled_) return Visit::kAgain;  // not visible before the barrier
-  const uint64_t newest_version = newest.slot->version.load(std::memory_order_relaxed);
-  const bool deleted = (newest_version & kTombstone) != 0;
-
-  // 2. A deleted record that nobody reads any more goes as a whole.
-  const bool gone = deleted && (newest.begin <= needed_.oldest() ||
-                                Planted(PlantedBug::kTombstoneReclaimedEarly));
-  if (gone) {
-    home.id.store(0, std::memory_order_release);
-    for (const Node& node : nodes_) {
-      if (node.link != 0) RetireLater(size_class, node.link);
-    }
-    retiring_homes_.push_back(
-        {&part, engine_.codec().slot(RecordId(id)), engine_.codec().tick(RecordId(id))});
-    *link = 0;
-    return Visit::kDone;
-  }
-
-  // 3. The newest version comes home, unless it is there, or the payload in the home slot is not
-  // free to
-  //    be overwritten: a guard names it, or a snapshot reads it. The latter is copied aside now,
-  //    and the newest comes home in the next cycle, when nobody can be on his way to the payload
-  //    any more.
-  const bool at_home = newest.link == 0;
-  bool come_home = !at_home && !deleted &&
-                   (!guarded_.Holds(reinterpret_cast<uint64_t>(&home)) ||
-                    Planted(PlantedBug::kHomecomingIgnoresGuards));
-  Visit visit = at_home || come_home || deleted ? Visit::kDone : Visit::kAgain;
-  for (Node& node : nodes_) {
-    if (node.link != 0 || at_home || deleted || !node.needed) continue;
-    if (Planted(PlantedBug::kNoCopyAside)) continue;
-    if (!CopyHomeAside(part, node)) return Visit::kAgain;  // no memory: nothing was changed
-    copied_in_cycle_.insert(id);
-    ++progress_;
-  }
-  if (come_home && copied_in_cycle_.contains(id)) {
-    come_home = false;
-    visit = Visit::kAgain;
-  }
-  if (come_home) {
-    std::memcpy(internal::PayloadOf(&home), internal::PayloadOf(newest.slot),
-                part.view.payload_bytes);
-    home.version.store(VersionWord(newest.begin, kLive, newest_version & internal::kSchemaMask),
-                       std::memory_order_release);
-    RetireLater(size_class, newest.link);
-    newest.slot = &home;
-    newest.link = 0;
-    ++counters_.homecomings;
-  }
-
-  // 4. Retire what nobody needs; link the rest, newest to oldest.
-  newest.needed = true;
-  std::erase_if(nodes_, [&](const Node& node) {
-    if (!node.needed && node.link != 0) RetireLater(size_class, node.link);
-    return !node.needed;
-  });
-  *link = LinkKept(*link);
-
-  // 5. What is kept for others is looked at again when the last of them has ended.
-  if (visit == Visit::kDone && (nodes_.size() > 1 || deleted)) {
-    visit = Visit::kDeferred;
-    if ((*link & kDeferred) == 0) deferred_.push_back({id, nodes_[0].begin});
-  }
-  return visit;
-}
-
-// Versions before the home slot in the list hang on link.newest, those behind it on link.older.
-uint64_t Tidier::LinkKept(uint64_t link_before) {
-  VersionLink newest = 0;
-  VersionLink older = 0;
-  VersionLink* head = &newest;
-  SlotHeader* last = nullptr;
-  const auto end_part = [&] {
-    if (last != nullptr) last->link.store(LinkWord(0, 0), std::memory_order_release);
-  };
-  for (const Node& node : nodes_) {
-    if (node.link == 0) {
-      end_part();
-      head = &older;
-      last = nullptr;
-      continue;
-    }
-    if (last == nullptr) {
-      *head = node.link;
-    } else {
-      last->link.store(LinkWord(0, node.link), std::memory_order_release);
-    }
-    last = node.slot;
-  }
-  end_part();
-  return LinkWord(newest, older, link_before & kDeferred);
+Visit Tidier::Tidy(TablePart& part, SlotHeader& home, uint64_t id, uint64_t* link) {
+  VisitedRecord record{*this, part, home, id};
+  return chain_.Tidy(record, home, settled_, needed_, link);
 }
 
 // --- giving memory back
-// -----------------------------------------------------------------------------
 
 uint64_t Tidier::CompactStorage() {
   base::MutexLock lock(&mutex_);
@@ -515,7 +406,10 @@ uint64_t Tidier::CompactStorage() {
   };
   const uint64_t before = mapped_bytes();
   // Bring home and free: what one cycle unlinks, the next one frees.
-  for (int quiet = 0; quiet < 2;) quiet = RunLocked(kHelpRecordsMax) == 0 ? quiet + 1 : 0;
+  int quiet = 0;
+  for (int cycle = 0; cycle < kCyclesInOneCallMax && quiet < 2; ++cycle) {
+    quiet = RunLocked(kHelpRecordsMax) == 0 ? quiet + 1 : 0;
+  }
   std::vector<slab::TableSlots*> retracted;
   for (uint16_t number = 1; engine_.table(number) != nullptr; ++number) {
     for (auto& part : engine_.table(number)->parts) {

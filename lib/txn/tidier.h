@@ -32,6 +32,7 @@
 #include "lib/slab/table_slots.h"
 #include "lib/txn/engine.h"
 #include "lib/txn/session_core.h"
+#include "lib/txn/version_chain.h"
 
 namespace flagstone::txn {
 
@@ -89,7 +90,6 @@ class Tidier {
   void set_options(const TidierOptions& options);
 
  private:
-  enum class Visit : uint8_t { kDone, kAgain, kDeferred };
   struct RetiredVersion {
     internal::VersionLink link;
     uint8_t size_class;
@@ -103,13 +103,8 @@ class Tidier {
     uint64_t id;
     internal::Timestamp until;  // visited when no snapshot is older than this
   };
-  // A version of the record that is being visited, newest first.
-  struct Node {
-    internal::SlotHeader* slot;
-    internal::VersionLink link;  // 0: the home slot's own payload
-    internal::Timestamp begin;
-    bool needed;
-  };
+  // What VersionChain asks for.
+  struct VisitedRecord;
   struct HistoryMark {
     int64_t at_ns;
     internal::Timestamp horizon;
@@ -125,14 +120,10 @@ class Tidier {
   uint64_t FreeRetired() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void VisitAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void VisitRecord(uint64_t entry, TablePart& part) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The numbered steps of a visit, under the record's lock. The link word to publish is in *link.
+  // The visit itself (version_chain.h), under the record's lock. The link word to publish is in
+  // *link.
   Visit Tidy(TablePart& part, internal::SlotHeader& home, uint64_t id, uint64_t* link)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void ListVersions(const internal::SlotGeometry& geometry, internal::SlotHeader& home,
-                    uint64_t link, bool* home_is_copied) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void MarkNeeded() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  uint64_t LinkKept(uint64_t link_before) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool CopyHomeAside(TablePart& part, Node& home) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RetireLater(uint32_t size_class, internal::VersionLink link)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     retiring_versions_.push_back({link, static_cast<uint8_t>(size_class)});
@@ -164,8 +155,7 @@ class Tidier {
   uint64_t progress_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_set<uint64_t> copied_in_cycle_ ABSL_GUARDED_BY(mutex_);
 
-  // Of one visit.
-  std::vector<Node> nodes_ ABSL_GUARDED_BY(mutex_);
+  VersionChain<internal::StdAtomics> chain_ ABSL_GUARDED_BY(mutex_);
 
   std::array<std::vector<internal::VersionLink>, kSizeClassCount> freed_versions_
       ABSL_GUARDED_BY(mutex_);

@@ -197,7 +197,7 @@ class ModelScheduler {
 
 thread_local ModelScheduler* ModelScheduler::active_ = nullptr;
 
-// --- One execution -------------------------------------------------------------------------------
+// --- One execution
 
 ExploreReport ModelScheduler::Explore(const std::function<void(Execution&)>& body) {
   if (active_ != nullptr) std::abort();  // explorations do not nest
@@ -356,7 +356,7 @@ void ModelScheduler::Fail(std::string_view message) {
   }
 }
 
-// --- Choosing ------------------------------------------------------------------------------------
+// --- Choosing
 
 // The running fiber first, if it can go on; then the others; then the store buffers.
 int ModelScheduler::EnabledAgents(std::array<int8_t, kAgentsMax>& agents) {
@@ -482,7 +482,7 @@ int ModelScheduler::ChooseReplayed(const std::array<int8_t, kAgentsMax>& agents,
   return kNoAgent;
 }
 
-// --- Memory --------------------------------------------------------------------------------------
+// --- Memory
 
 uint64_t ModelScheduler::Visible(const ModelLocation& location) const {
   if (in_fiber()) {
@@ -631,7 +631,7 @@ bool ModelScheduler::CompareExchange(ModelLocation& location, uint64_t& expected
   return true;
 }
 
-// --- Plain cells ---------------------------------------------------------------------------------
+// --- Plain cells
 
 void ModelScheduler::CheckCellAlive(const ModelLocation& location, const char* verb) {
   if (!location.recycled_) [[likely]]
@@ -725,7 +725,7 @@ void ModelScheduler::Forget(const ModelLocation& location) {
   }
 }
 
-// --- Text ----------------------------------------------------------------------------------------
+// --- Text
 
 std::string ModelScheduler::NameOf(uint32_t id) const {
   if (execution_ != nullptr) {
@@ -775,7 +775,7 @@ std::string ExploreReport::ToString() const {
          schedule + "\n" + trace;
 }
 
-// --- The public face -----------------------------------------------------------------------------
+// --- The public face
 
 Execution::~Execution() {
   bodies_.clear();

@@ -290,7 +290,7 @@ struct ModelAtomics {
   template <typename T>
   static void Announce(ModelAtomic<T>& target, T value, internal::BarrierKind kind) {
     if (kind == internal::BarrierKind::kAsymmetric) {
-      target.store(value, std::memory_order_relaxed);
+      target.store(value, std::memory_order_release);
     } else {
       target.exchange(value, std::memory_order_seq_cst);
       MeetHeavyBarrier();

@@ -26,9 +26,14 @@
 
 namespace flagstone::internal {
 
-// Guards a session can hold at the same time. One bit each in a 64-bit word, eight bytes each to
-// scan.
+// Guards a session can hold at the same time: eight bytes each to scan.
 inline constexpr int kGuardSlotCountMax = 64;
+
+// What a guard slot holds when it names no slot; slots are 8-byte aligned, so these are no
+// addresses. Not to be used: beyond the session's limit.
+inline constexpr uint64_t kGuardUnusable = 0;
+inline constexpr uint64_t kGuardFree = 1;
+constexpr bool NamesSlot(uint64_t guard) { return guard > kGuardFree; }
 
 // A snapshot word is (timestamp + 1) << 12 | a number that tells two snapshots of the same
 // timestamp apart; 0 = none.
@@ -45,8 +50,9 @@ struct BasicParticipant {
   template <typename T>
   using Atomic = typename A::template Atomic<T>;
 
-  // Address of the guarded slot, 0 = none. Session to maintenance.
-  Atomic<uint64_t> guards[kGuardSlotCount];
+  // Address of the guarded slot, or one of the values above. The last one is never usable, so that
+  // guard_hint may point one past the others. Session to maintenance.
+  Atomic<uint64_t> guards[kGuardSlotCount + 1];
   // Odd while pinned. Session to maintenance.
   Atomic<uint64_t> pin;
   // Session to maintenance.
@@ -55,8 +61,9 @@ struct BasicParticipant {
   Atomic<uint64_t> snapshot_cut;
 
   // Owned by the session's user.
-  uint64_t free_guards;  // bit i: guards[i] is free. Zero in a forked child: its pages are wiped.
   uint64_t snapshot_serial;
+  uint64_t guard_hint;  // the guard slot to try first: the one after the last taken, or the last
+                        // released
   uint32_t pin_depth;
   BarrierKind barrier_kind;
 
@@ -71,8 +78,33 @@ struct BasicParticipant {
     }
   }
 
-  void Guard(int index, uint64_t address) { A::Announce(guards[index], address, barrier_kind); }
-  void ReleaseGuard(int index) { guards[index].store(0, std::memory_order_release); }
+  // When a session joins.
+  void Open(int guard_count, BarrierKind kind) {
+    barrier_kind = kind;
+    for (int i = guard_count; i > 0; --i) ReleaseGuard(static_cast<uint64_t>(i) - 1);
+  }
+
+  // Any free guard slot; -1 when there is none.
+  int FindFreeGuard() const {
+    for (int i = 0; i < kGuardSlotCount; ++i) {
+      if (guards[i].load(std::memory_order_relaxed) == kGuardFree) return i;
+    }
+    return -1;
+  }
+  bool HoldsGuard() const {
+    for (const auto& guard : guards) {
+      if (NamesSlot(guard.load(std::memory_order_relaxed))) return true;
+    }
+    return false;
+  }
+  void Guard(uint64_t index, uint64_t address) {
+    A::Announce(guards[index], address, barrier_kind);
+    guard_hint = index + 1;
+  }
+  void ReleaseGuard(uint64_t index) {
+    guards[index].store(kGuardFree, std::memory_order_release);
+    guard_hint = index;
+  }
 
   // Starts reading at the newest timestamp. The loop ends with the first pass unless maintenance
   // raised the floor between two neighbouring instructions.
@@ -99,19 +131,9 @@ struct BasicParticipant {
 
 using Participant = BasicParticipant<StdAtomics>;
 
-// Participants lie at multiples of this, so that a guard finds its session from its own address.
+// Participants lie this far apart, so that no two share a cache line.
 inline constexpr size_t kParticipantBytes = 1024;
 static_assert(sizeof(Participant) <= kParticipantBytes);
-
-inline Participant* ParticipantOf(std::atomic<uint64_t>* guard) {
-  return reinterpret_cast<Participant*>(reinterpret_cast<uintptr_t>(guard) &
-                                        ~uintptr_t{kParticipantBytes - 1});
-}
-inline int GuardIndexOf(std::atomic<uint64_t>* guard) {
-  return static_cast<int>((reinterpret_cast<uintptr_t>(guard) & (kParticipantBytes - 1)) /
-                          sizeof(uint64_t));
-}
-static_assert(offsetof(Participant, guards) == 0);
 
 // Keeps everything reachable alive for the time of one call.
 template <typename P>

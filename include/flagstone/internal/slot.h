@@ -1,7 +1,7 @@
 // The 24-byte header of every slot, its bit fields, and which version of a record a reader sees.
 //
 //     word     bits 63..                                          meaning
-//     id       | record ID                                  64 |  0 while the slot holds no record
+//     id       | look closer 1 | record ID               63 |  0 while the slot holds no record
 //     version  | begin timestamp 52 | state 4 | schema       8 |  when this version became true
 //     link     | newest 30 | older 30 | flags                4 |  version slot numbers, 0 = none
 //
@@ -13,9 +13,14 @@
 // Invariants  1. A payload byte changes only while no reader can reach it: after a store that sends
 //                readers elsewhere (id, link), a heavy barrier, and a scan that finds neither a pin
 //                older than the barrier nor a guard on the slot.
-//             2. The link word of a home slot is written only by who holds its lock bit.
-//             3. The version word of a readable version changes in one way: kUnsettled is cleared.
+//             2. The words of a published home slot are written by who holds its lock bit, and the
+//             ID
+//                once more by the commit that inserted it, when the horizon covers it.
+//             3. The version word of a version slot does not change while anyone can reach it.
 //             4. In the newer part of a chain, link.older = 0 leads to the home slot's own payload.
+//             5. An ID word without kLookCloser says: live, at home, covered by the horizon. One
+//             load
+//                answers the read.
 // Threads     All functions here: any thread; FindVisible() under a pin.
 // Cost        A settled record at home: one cache line.
 // See         docs/format/slab.md, docs/internals/concurrency.md,
@@ -36,7 +41,6 @@ using Timestamp = uint64_t;
 inline constexpr Timestamp kTimestampMax = (uint64_t{1} << 52) - 1;
 
 // --- version word
-// ---------------------------------------------------------------------------------
 
 inline constexpr int kBeginShift = 12;
 inline constexpr uint64_t kStateMask = uint64_t{0xf} << 8;
@@ -44,8 +48,6 @@ inline constexpr uint64_t kStateMask = uint64_t{0xf} << 8;
 inline constexpr uint64_t kLive = uint64_t{1} << 8;
 // The version says that the record is deleted.
 inline constexpr uint64_t kTombstone = uint64_t{2} << 8;
-// The commit horizon may not have reached the begin timestamp: the reader has to look.
-inline constexpr uint64_t kUnsettled = uint64_t{4} << 8;
 inline constexpr uint64_t kSchemaMask = 0xff;
 
 constexpr Timestamp BeginOf(uint64_t version) { return version >> kBeginShift; }
@@ -54,7 +56,6 @@ constexpr uint64_t VersionWord(Timestamp begin, uint64_t state, uint64_t schema 
 }
 
 // --- link word
-// ------------------------------------------------------------------------------------
 
 // Number of a version slot within its size class; 0 = none.
 using VersionLink = uint32_t;
@@ -84,8 +85,15 @@ constexpr uint64_t LinkWord(VersionLink newest, VersionLink older, uint64_t flag
   return (uint64_t{newest} << kNewestShift) | (uint64_t{older} << kOlderShift) | flags;
 }
 
+// --- ID word
+
+// The top bit of an ID is 0. In the ID word of a home slot it says that the payload there is not,
+// or not yet, what a reader of the latest state wants: the horizon may not cover it, or there is a
+// newer version.
+inline constexpr uint64_t kLookCloser = uint64_t{1} << 63;
+constexpr uint64_t IdOf(uint64_t id_word) { return id_word & ~kLookCloser; }
+
 // --- the header
-// -----------------------------------------------------------------------------------
 
 template <typename A>
 struct BasicSlotHeader {
@@ -109,21 +117,7 @@ inline const char* PayloadOf(const SlotHeader* slot) {
 // is at home, live and settled. The caller has announced a guard on the slot before.
 template <typename A>
 inline bool ReadableAtHome(const BasicSlotHeader<A>& home, uint64_t id) {
-  // The ID first: what a commit stored before it published the ID is then visible below.
-  const uint64_t found = home.id.load(std::memory_order_acquire);
-  const uint64_t link = home.link.load(std::memory_order_acquire);
-  const uint64_t version = home.version.load(std::memory_order_acquire);
-  return ((found ^ id) | (link & kNewestMask) | ((version & kStateMask) ^ kLive)) == 0;
-}
-
-// The same for a snapshot at `bound`: unsettled versions at or below it count.
-template <typename A>
-inline bool ReadableAtHomeAt(const BasicSlotHeader<A>& home, uint64_t id, Timestamp bound) {
-  const uint64_t found = home.id.load(std::memory_order_acquire);
-  const uint64_t link = home.link.load(std::memory_order_acquire);
-  const uint64_t version = home.version.load(std::memory_order_acquire);
-  return found == id && (link & kNewestMask) == 0 && (version & kLive) != 0 &&
-         BeginOf(version) <= bound;
+  return home.id.load(std::memory_order_acquire) == id;
 }
 
 // The newest version of record `id` with a begin timestamp at or below `bound`: live, tombstone, or
@@ -133,7 +127,7 @@ inline bool ReadableAtHomeAt(const BasicSlotHeader<A>& home, uint64_t id, Timest
 template <typename A, typename VersionSlots>
 BasicSlotHeader<A>* FindVisible(BasicSlotHeader<A>& home, uint64_t id, Timestamp bound,
                                 const VersionSlots& slots) {
-  if (home.id.load(std::memory_order_acquire) != id) return nullptr;
+  if (IdOf(home.id.load(std::memory_order_acquire)) != id) return nullptr;
   const uint64_t link = home.link.load(std::memory_order_acquire);
   const auto newest_within = [&](VersionLink from) -> BasicSlotHeader<A>* {
     while (from != 0) {
@@ -145,7 +139,9 @@ BasicSlotHeader<A>* FindVisible(BasicSlotHeader<A>& home, uint64_t id, Timestamp
   };
   if (BasicSlotHeader<A>* newer = newest_within(NewestOf(link)); newer != nullptr) return newer;
   const uint64_t own = home.version.load(std::memory_order_acquire);
-  if ((own & kStateMask) != 0 && BeginOf(own) <= bound) return &home;
+  // A free slot: its link word belongs to the list of free slots.
+  if ((own & kStateMask) == 0) return nullptr;
+  if (BeginOf(own) <= bound) return &home;
   return newest_within(OlderOf(link));
 }
 

@@ -40,21 +40,38 @@ struct SlotGeometry {
   }
 };
 
+// A table's slots in one size class. The first fields are what the inlined read uses. It is written
+// for few instructions: how many look-ups a processor overlaps is its reorder buffer divided by
+// their length.
 struct TableView {
+  // Class, node, extent and index bits of an ID; shifted by index_bits to the right they number the
+  // extents of all classes and nodes.
+  uint64_t place_mask;
+  uint64_t index_mask;
+  // Such an extent number, scaled by the extent size from here, is an address.
+  uint64_t biased_base;
+  uint64_t stride;
+  uint64_t slots_per_extent;
+  // One byte for each such extent number, so that no bound is checked: 1 where the whole
+  // extent is this table's. Lazily touched zero pages, wiped in a forked child. Written when slabs
+  // change hands (release), read before a slot is looked at (acquire). All 0 where announcing a
+  // guard needs a full barrier: the inlined read then never goes on.
+  const std::atomic<uint8_t>* owned;
+  uint32_t index_bits;
+  uint32_t payload_bytes;  // of a record
+
+  uint16_t number;  // of the table, 1 ..
+  uint32_t class_number;
+  uint64_t slot_mask;
   // class and node bits of an ID, as this table's IDs have them, and the mask that selects them.
   uint64_t prefix;
   uint64_t prefix_mask;
-  uint64_t slot_mask;
   SlotGeometry geometry;
-  // One entry per extent number the layout can express. Written by the slab allocator when an
-  // extent changes hands (release), read before a slot of it is looked at (acquire).
+  // Who owns the extents of the class, by extent number; and the slabs of shared ones:
+  // [extent * kSlabsPerSharedExtent + slab].
   const std::atomic<uint16_t>* extent_owner;
-  // The same for each of the slabs of a shared extent: [extent * kSlabsPerSharedExtent + slab].
   const std::atomic<uint16_t>* shared_owner;
   uint32_t slots_per_shared_slab;
-  uint16_t number;         // of the table, 1 ..
-  uint32_t payload_bytes;  // of a record
-  uint32_t class_number;
 };
 
 }  // namespace flagstone::internal
