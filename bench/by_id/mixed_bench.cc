@@ -107,7 +107,7 @@ class MixedBench {
                                    MaintenanceMode::kBackground});
     if (!store.ok()) return std::move(store).status();
     store_ = *std::move(store);
-    AddGranted(report, options_, store_->store(), store_->store().Statistics().pages);
+    AddGranted(report, options_, store_->store());
     if (Status status = Prepare(); !status.ok()) return status;
     AddRows(report, 1);
     AddRows(report, options_.thread_count);

@@ -39,12 +39,10 @@ BenchReport NewReport(const std::string& bench, const ByIdOptions& options) {
   return report;
 }
 
-void AddGranted(BenchReport& report, const ByIdOptions& options, const Store& store,
-                const PageReport& reference) {
+void AddGranted(BenchReport& report, const ByIdOptions& options, const Store& store) {
   const Result<PageReport> verified = store.VerifyPages();
   const PageReport granted = verified.ok() ? *verified : store.Statistics().pages;
   report.machine.emplace_back("pages of the store", DescribePages(granted));
-  report.machine.emplace_back("pages of references", DescribePages(reference));
   for (const PageFallback& fallback : granted.fallbacks) {
     const std::string remark = "asked for " + std::string(PageKindName(options.page_kind)) +
                                " pages, got " + std::string(PageKindName(fallback.granted)) + ": " +
@@ -53,6 +51,12 @@ void AddGranted(BenchReport& report, const ByIdOptions& options, const Store& st
       report.remarks.push_back(remark);
     }
   }
+}
+
+void AddGranted(BenchReport& report, const ByIdOptions& options, const Store& store,
+                const PageReport& reference) {
+  AddGranted(report, options, store);
+  report.machine.emplace_back("pages of references", DescribePages(reference));
 }
 
 uint64_t ResidentBytes() {

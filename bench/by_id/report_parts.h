@@ -20,6 +20,7 @@ BenchReport NewReport(const std::string& bench, const ByIdOptions& options);
 // then rows about pages say something else than they seem to.
 void AddGranted(BenchReport& report, const ByIdOptions& options, const Store& store,
                 const PageReport& reference);
+void AddGranted(BenchReport& report, const ByIdOptions& options, const Store& store);
 
 // Resident memory of this process, explicit huge pages included.
 uint64_t ResidentBytes();

@@ -23,6 +23,10 @@ size_t LeftOutAtEachEnd(size_t n) {
   return left_out;
 }
 
+bool SaysTooLittle(const Estimate& estimate) {
+  return estimate.rounds != 0 && estimate.rounds < kRoundsToJudge;
+}
+
 }  // namespace
 
 Series Quotient(const Series& numerator, const Series& denominator) {
@@ -61,7 +65,7 @@ std::string_view VerdictName(Verdict verdict) {
 
 Verdict Judge(const Estimate& estimate, const std::optional<Goal>& goal) {
   if (!goal) return Verdict::kNotJudged;
-  if (estimate.rounds != 0 && estimate.rounds < kRoundsToJudge) return Verdict::kNotJudged;
+  if (SaysTooLittle(estimate)) return Verdict::kNotJudged;
   const bool at_most = goal->side == Goal::Side::kAtMost;
   const double best = at_most ? estimate.low : estimate.high;
   const double worst = at_most ? estimate.high : estimate.low;
@@ -78,11 +82,13 @@ std::string_view ChangeName(Change change) {
     case Change::kWithinSpread: return "within spread";
     case Change::kBetter: return "better";
     case Change::kWorse: return "worse";
+    case Change::kNotJudged: return "not judged (fewer than 5 rounds)";
   }
   return "within spread";
 }
 
 Change Compare(const Estimate& now, const Estimate& before, Goal::Side side) {
+  if (SaysTooLittle(now) || SaysTooLittle(before)) return Change::kNotJudged;
   const bool lower = now.high < before.low;
   const bool higher = now.low > before.high;
   if (!lower && !higher) return Change::kWithinSpread;

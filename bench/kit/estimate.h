@@ -66,9 +66,10 @@ std::string_view VerdictName(Verdict verdict);
 Verdict Judge(const Estimate& estimate, const std::optional<Goal>& goal);
 
 // How a ratio of now stands to the one of an earlier run.
-enum class Change : uint8_t { kWithinSpread, kBetter, kWorse };
+enum class Change : uint8_t { kWithinSpread, kBetter, kWorse, kNotJudged };
 std::string_view ChangeName(Change change);
-// Better and worse need intervals that do not touch. `side` says which direction is good.
+// Better and worse need intervals that do not touch, of kRoundsToJudge rounds or more (or counted
+// values). `side` says which direction is good.
 Change Compare(const Estimate& now, const Estimate& before, Goal::Side side);
 
 }  // namespace flagstone::bench

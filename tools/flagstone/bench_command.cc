@@ -21,9 +21,6 @@ namespace {
 using bench::BenchReport;
 using bench::ByIdOptions;
 
-constexpr int kCouldNotRun = 1;
-constexpr int kSlowerThanBaseline = 2;
-
 using RunBench = Result<BenchReport> (*)(const ByIdOptions&);
 
 // What the command line says, beside what it tells the benchmark.
@@ -52,12 +49,13 @@ Status WriteText(const std::string& path, const std::string& text) {
   return Status::Ok();
 }
 
-// Progress goes to the terminal only, on one line that the next one overwrites.
+// What is done next, on one line of the terminal that the next one overwrites.
 void ShowProgress(std::string_view what) {
   std::fprintf(stderr, "\r\033[K%.*s", static_cast<int>(what.size()), what.data());
 }
 
-Result<int> Compare(const BenchReport& report, const std::string& baseline_path, std::FILE* out) {
+Result<ExitCode> Compare(const BenchReport& report, const std::string& baseline_path,
+                         std::FILE* out) {
   Result<std::string> text = ReadText(baseline_path);
   if (!text.ok()) return std::move(text).status();
   Result<BenchReport> before = BenchFromJson(*text, baseline_path);
@@ -65,15 +63,15 @@ Result<int> Compare(const BenchReport& report, const std::string& baseline_path,
   Result<BaselineComparison> comparison = CompareWithBaseline(report, *before);
   if (!comparison.ok()) return std::move(comparison).status();
   std::fprintf(out, "\nagainst %s:\n%s", baseline_path.c_str(), comparison->text.c_str());
-  if (comparison->worse_count == 0) return 0;
+  if (comparison->worse_count == 0) return ExitCode::kDone;
   std::fprintf(out, "%zu rows are slower than the baseline, beyond the spread\n",
                comparison->worse_count);
-  return kSlowerThanBaseline;
+  return ExitCode::kFailed;
 }
 
-Result<int> RunRequest(RunBench run, BenchRequest request) {
+Result<ExitCode> RunRequest(RunBench run, const BenchRequest& request, const Program& program) {
   ByIdOptions options = request.quick ? bench::Quick(request.options) : request.options;
-  const bool progress = isatty(STDERR_FILENO) != 0;
+  const bool progress = !program.quiet && isatty(STDERR_FILENO) != 0;
   if (progress) options.on_progress = ShowProgress;
   Result<BenchReport> report = run(options);
   if (progress) ShowProgress("");
@@ -89,7 +87,7 @@ Result<int> RunRequest(RunBench run, BenchRequest request) {
       return status;
     }
   }
-  if (request.baseline_path.empty()) return 0;
+  if (request.baseline_path.empty()) return ExitCode::kDone;
   return Compare(*report, request.baseline_path, out);
 }
 
@@ -122,41 +120,51 @@ void AddOptions(CLI::App& command, BenchRequest& request) {
   command.add_option("--json", request.json_path, "also write the report as JSON; - for stdout")
       ->option_text("FILE");
   command
-      .add_option("--baseline", request.baseline_path,
-                  "compare with an earlier --json; exit code 2 when something is slower beyond the "
-                  "spread")
+      .add_option(
+          "--baseline", request.baseline_path,
+          "compare with an earlier --json; exit code 1 when something is worse beyond the spread")
       ->option_text("FILE");
 }
 
 void AddBench(CLI::App& parent, const char* name, const char* description, RunBench run,
-              int* exit_code) {
+              Program& program) {
   CLI::App* const command = parent.add_subcommand(name, description);
   // Second owner: the callback, which runs when this function has returned.
   const auto request = std::make_shared<BenchRequest>();
   AddOptions(*command, *request);
-  command->callback([run, request, exit_code] {
-    Result<int> done = RunRequest(run, *request);
-    if (!done.ok()) {
-      std::fprintf(stderr, "flagstone bench: %s\n", done.status().ToString().c_str());
-    }
-    *exit_code = done.ok() ? *done : kCouldNotRun;
+  command->callback([run, request, &program] {
+    Result<ExitCode> done = RunRequest(run, *request, program);
+    program.exit_code = done.ok() ? *done : Complain(done.status());
   });
 }
 
 }  // namespace
 
-void AddBenchCommands(CLI::App& app, int* exit_code) {
+void AddBenchCommands(CLI::App& app, Program& program) {
   CLI::App* const bench = app.add_subcommand(
-      "bench", "measure the store against what the machine can do, in the same run");
+      "bench", "Measure the store against what the machine can do, in the same run");
   bench->require_subcommand(1);
-  AddBench(*bench, "read", "gets by ID against reads of a flat array and against hash maps",
-           bench::RunReadBench, exit_code);
-  AddBench(*bench, "insert", "inserts, single and in batches, against appending to an array",
-           bench::RunInsertBench, exit_code);
-  AddBench(*bench, "update", "updates and transactions against changing words of an array",
-           bench::RunUpdateBench, exit_code);
+  bench->footer(
+      "A row compares the store with a reference that took turns with it: the median of the "
+      "rounds'\n"
+      "ratios, its spread, the goal, and met, missed or undecidable (the goal lies in the "
+      "spread).\n"
+      "Every answer is checked; a wrong one ends the run with exit code 3.\n"
+      "Examples:\n"
+      "  flagstone bench read --quick\n"
+      "  flagstone bench read --records 1M --pages thp --json before.json\n"
+      "  flagstone bench read --records 1M --pages thp --baseline before.json\n"
+      "Exit codes: 0 done, 1 could not be run, or slower than the baseline beyond the spread, 2 "
+      "wrong\n"
+      "command line, 3 wrong answer");
+  AddBench(*bench, "read", "Gets by ID against reads of a flat array and against hash maps",
+           bench::RunReadBench, program);
+  AddBench(*bench, "insert", "Inserts, single and in batches, against appending to an array",
+           bench::RunInsertBench, program);
+  AddBench(*bench, "update", "Updates and transactions against changing words of an array",
+           bench::RunUpdateBench, program);
   AddBench(*bench, "mixed", "YCSB-A and YCSB-B against the same requests without writes",
-           bench::RunMixedBench, exit_code);
+           bench::RunMixedBench, program);
 }
 
 }  // namespace flagstone::tool

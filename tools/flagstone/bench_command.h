@@ -2,14 +2,15 @@
 #ifndef FLAGSTONE_TOOLS_FLAGSTONE_BENCH_COMMAND_H_
 #define FLAGSTONE_TOOLS_FLAGSTONE_BENCH_COMMAND_H_
 
-#include <CLI/App.hpp>
+#include <CLI/CLI.hpp>
+
+#include "tools/flagstone/program.h"
 
 namespace flagstone::tool {
 
-// Adds "bench" with its subcommands to `app`. What a subcommand did is in *exit_code after the
-// parse: 0 well; 1 could not be run; 2 slower than the --baseline beyond the spread; wrong answers
-// end the process with 3.
-void AddBenchCommands(CLI::App& app, int* exit_code);
+// `program` must outlive the parsing. A benchmark that gets a wrong answer ends the process with
+// code 3.
+void AddBenchCommands(CLI::App& app, Program& program);
 
 }  // namespace flagstone::tool
 

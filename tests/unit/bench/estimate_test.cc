@@ -88,6 +88,8 @@ TEST(EstimateTest, AChangeCountsWhenTheIntervalsDoNotTouch) {
   EXPECT_EQ(Compare(Between(1.4, 1.5), Between(1.2, 1.3), Side::kAtMost), Change::kWorse);
   EXPECT_EQ(Compare(Between(1.4, 1.5), Between(1.2, 1.3), Side::kAtLeast), Change::kBetter);
   EXPECT_EQ(Compare(Between(1.0, 1.1), Between(1.2, 1.3), Side::kAtLeast), Change::kWorse);
+  EXPECT_EQ(Compare(Between(1.0, 1.1, 2), Between(1.2, 1.3), Side::kAtLeast), Change::kNotJudged);
+  EXPECT_EQ(Compare(Exactly(2), Exactly(1), Side::kAtMost), Change::kWorse);
 }
 
 }  // namespace

@@ -23,7 +23,9 @@ TEST(LatencyHistogramTest, EveryValueLiesInABucketThatEndsLessThanA64thAboveIt) 
     const uint64_t end = LatencyHistogram::UpperEndOf(bucket);
     EXPECT_GE(end, value);
     EXPECT_LE(end - value, value / 64);
-    if (bucket > 0) EXPECT_LT(LatencyHistogram::UpperEndOf(bucket - 1), value);
+    if (bucket > 0) {
+      EXPECT_LT(LatencyHistogram::UpperEndOf(bucket - 1), value);
+    }
   }
 }
 
