@@ -29,19 +29,18 @@ Status VersionPool::Grow() {
 
 Status VersionPool::Refill(VersionSlotCache& cache, VersionUse use) {
   base::MutexLock lock(&mutex_);
-  const uint64_t reserved =
-      use == VersionUse::kUpdate && !base::Planted(base::PlantedBug::kNoDeleteReserve)
-          ? kReservedForDeletes
-          : 0;
   // A class of large slots has fewer in an extent than are reserved of small ones.
-  const uint64_t keep = std::min<uint64_t>(reserved, space_.geometry().slots_per_extent / 2);
-  if (free_count_ <= keep) {
-    FLAGSTONE_RETURN_IF_ERROR(Grow());
+  const uint64_t reserved =
+      base::Planted(base::PlantedBug::kNoDeleteReserve)
+          ? 0
+          : std::min<uint64_t>(kReservedForDeletes, space_.geometry().slots_per_extent / 2);
+  if (free_count_ <= reserved) {
+    const Status grown = Grow();
+    if (!grown.ok() && (use == VersionUse::kUpdate || free_count_ == 0)) return grown;
   }
-  // A delete takes only what it needs of the reserve.
-  const uint64_t wanted = free_count_ - keep > kVersionBatchMax ? kVersionBatchMax
-                          : use == VersionUse::kDelete          ? 1
-                                                                : free_count_ - keep;
+  // Of the reserve, a delete takes only what it needs.
+  const uint64_t wanted =
+      free_count_ > reserved ? std::min<uint64_t>(free_count_ - reserved, kVersionBatchMax) : 1;
   for (uint64_t taken = 0; taken < wanted; ++taken) {
     Slab& slab = *with_room_.back();
     const uint32_t index = slab.free_count > 0 ? PopFree(slab, SlotAt(slab)) : slab.next_unused++;

@@ -75,8 +75,8 @@ TEST(ReclamationModelTest, AnUpdateWaitsUntilTheInsertIsSettled) {
                        store.homes[1].version.store(0);
                        store.free_homes.push_back(1);
                        const uint64_t id = ModelStore::IdOf(1, store.next_tick);
-                       e.Spawn([&] { ModelAssert(inserter.Insert(7) == id, "another ID"); });
-                       e.Spawn([&] {
+                       e.Spawn([&, id] { ModelAssert(inserter.Insert(7) == id, "another ID"); });
+                       e.Spawn([&, id] {
                          for (int i = 0; i < 3; ++i) updater.Add(id, 1);
                        });
                        e.Finally([&, id] {
@@ -107,8 +107,9 @@ TEST(ReclamationModelTest, ADeletedRecordStaysDeletedAndItsSlotIsReusedUnderALat
                            Header* found = reader.Get(id);
                            if (found == nullptr) continue;
                            ModelAssert(!before, "a deleted record came back");
-                           ModelAssert(found->id.load(std::memory_order_relaxed) == id,
-                                       "guard shows another ID");
+                           ModelAssert(
+                               internal::IdOf(found->id.load(std::memory_order_relaxed)) == id,
+                               "guard shows another ID");
                            ModelAssert(ReadPayload(*found) == 100, "another record's payload");
                            reader.Release();
                          }

@@ -138,7 +138,10 @@ class SessionDriver {
     // A refused write is evidence too: nobody may ever see the value.
     txn_.ops.push_back(HistoryOp::Append(key, value));
     if (outcome == StepOutcome::kOk) return true;
-    if (outcome != StepOutcome::kConflict) Fail("write", key, outcome);
+    // Under read committed, what was absent when it was read may have been inserted since.
+    const bool overtaken =
+        options_.level == IsolationLevel::kReadCommitted && outcome == StepOutcome::kExists;
+    if (outcome != StepOutcome::kConflict && !overtaken) Fail("write", key, outcome);
     return false;
   }
 

@@ -25,8 +25,9 @@ TEST_F(ClassSpaceTest, SmallTablesShareAnExtentAndLargeOnesOwnWholeOnes) {
   for (uint16_t table = 1; table <= 3; ++table) {
     Slab* slab = *space_->TakeHomeSlab(table, 0, 5);
     EXPECT_EQ(slab->extent, 0u);
-    EXPECT_EQ(slab->first_index, (table - 1) * space_->slots_per_shared_slab());
-    EXPECT_EQ(slab->unused_count(), space_->slots_per_shared_slab());
+    // Slot 0 of extent 0 is never used: the ID 0 names it.
+    EXPECT_EQ(slab->first_index, table == 1 ? 1 : (table - 1) * space_->slots_per_shared_slab());
+    EXPECT_EQ(slab->unused_count(), space_->slots_per_shared_slab() - (table == 1 ? 1 : 0));
     EXPECT_EQ(space_->shared_owner()[table - 1].load(), table);
     EXPECT_EQ(space_->SlabOf(0, slab->first_index), slab);
   }
