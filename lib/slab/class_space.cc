@@ -106,7 +106,7 @@ Status ClassSpace::OutOfExtents(const char* what, uint64_t extents_max) const {
       "size class of " + std::to_string(SizeClassStrideBytes(size_class_)) + " bytes: all " +
           std::to_string(extents_max) + " extents of " + what +
           " that the ID layout and the memory limit allow are in use; delete records, raise "
-          "StoreOptions::memory_limit_bytes or use a layout with more slot bits");
+          "StoreOptions::memory.limit_bytes or use a layout with more slot bits");
 }
 
 Result<uint32_t> ClassSpace::TakeFreeExtent(uint32_t current_tick) {
@@ -187,7 +187,18 @@ Result<Slab*> ClassSpace::TakeSharedSlab(uint16_t table, uint32_t current_tick) 
   if (++state.shared_taken == kSlabsPerSharedExtent) shared_with_room_.pop_back();
   shared_owner_[size_t{extent} * kSlabsPerSharedExtent + number].store(table,
                                                                        std::memory_order_release);
+  // Reads of an extent that only one table uses need not look at its slabs.
+  if (state.shared_taken == kSlabsPerSharedExtent && IsOneTables(extent, table)) {
+    owner(extent).store(table, std::memory_order_release);
+  }
   return &slab;
+}
+
+bool ClassSpace::IsOneTables(uint32_t extent, uint16_t table) const {
+  const std::atomic<uint16_t>* owners = shared_owner_ + size_t{extent} * kSlabsPerSharedExtent;
+  return std::all_of(owners, owners + kSlabsPerSharedExtent, [table](const auto& owner) {
+    return owner.load(std::memory_order_relaxed) == table;
+  });
 }
 
 Result<Slab*> ClassSpace::TakeHomeSlab(uint16_t table, uint32_t slabs_owned,
@@ -252,6 +263,7 @@ void ClassSpace::RetractHomeSlab(const Slab& slab) {
   if (extents_[slab.extent].whole != nullptr) {
     owner(slab.extent).store(kExtentUnowned, std::memory_order_release);
   } else {
+    owner(slab.extent).store(kExtentShared, std::memory_order_release);
     const uint32_t number = slab.first_index / slots_per_shared_slab();
     shared_owner_[size_t{slab.extent} * kSlabsPerSharedExtent + number].store(
         kExtentUnowned, std::memory_order_release);

@@ -105,6 +105,8 @@ class ClassSpace {
   // An extent that no one uses, mapped and readable.
   Result<uint32_t> TakeFreeExtent(uint32_t current_tick) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetFirstIndex(Slab& slab, uint32_t index);
+  // True when all slabs of a shared extent are `table`'s.
+  bool IsOneTables(uint32_t extent, uint16_t table) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Slab* OwnWhole(uint16_t table, uint32_t extent, std::unique_ptr<Slab> slab)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Result<Slab*> TakeSharedSlab(uint16_t table, uint32_t current_tick)

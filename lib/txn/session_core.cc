@@ -565,7 +565,7 @@ Status SessionCore::Begin(const TransactionOptions& options) {
           StatusCode::kSnapshotTooOld,
           "as_of_timestamp " + std::to_string(at) + " lies before " +
               std::to_string(engine_.history_floor().load(std::memory_order_relaxed)) +
-              ", the oldest state that StoreOptions::history_retention keeps");
+              ", the oldest state that StoreOptions::snapshots.history_retention keeps");
     }
     transaction_.snapshot = at;
   } else {
@@ -693,8 +693,8 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
     counters_.snapshots_too_old.Add();
     return Fail(Status::Error(StatusCode::kSnapshotTooOld,
                               "the snapshot at timestamp " + std::to_string(transaction_.snapshot) +
-                                  " passed StoreOptions::snapshot_age_max or "
-                                  "snapshot_bytes_max; begin again"));
+                                  " passed StoreOptions::snapshots.age_max or "
+                                  "snapshots.version_bytes_max; begin again"));
   }
   TablePart* part = nullptr;
   SlotHeader* home = Locate(table, id.value(), &part);

@@ -97,8 +97,8 @@ constexpr uint64_t IdOf(uint64_t id_word) { return id_word & ~kLookCloser; }
 
 template <typename A>
 struct BasicSlotHeader {
-  typename A::template Atomic<uint64_t> id;       // written by commit, reclamation; read by all
-  typename A::template Atomic<uint64_t> version;  // written by commit, settling, homecoming
+  typename A::template Atomic<uint64_t> id;       // written by commit, homecoming, reclamation
+  typename A::template Atomic<uint64_t> version;  // written by commit, homecoming
   typename A::template Atomic<uint64_t> link;     // written under the lock bits; read by all
 };
 
