@@ -46,12 +46,13 @@ void PassFour(testkit::Execution& e, bool ask_for_room) {
   });
   e.Spawn([&ring] {
     uint64_t next = 1;
-    for (uint32_t spin = 0; next <= 4; ++spin) {
+    uint32_t spin = 0;
+    while (next <= 4) {
       const uint64_t drained = ring.Drain(2, [&](uint64_t id) {
         ModelAssert(id == next, "an entry was lost, torn or repeated");
         ++next;
       });
-      if (drained == 0) ModelAtomics::Pause(spin);
+      if (drained == 0) ModelAtomics::Pause(spin++);
     }
   });
 }
