@@ -466,19 +466,27 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
   return Status::Ok();
 }
 
-Result<bool> SessionCore::PrepareUpdate(TableState& table, RecordId id,
-                                        std::chrono::nanoseconds lock_wait, PendingChange& change) {
+Result<bool> SessionCore::LockForSingle(TableState& table, RecordId id,
+                                        std::chrono::nanoseconds lock_wait, slab::VersionUse use,
+                                        Base base, PendingChange& change, SlotHeader** newest) {
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return false;
   MakeRoom(1);
-  FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kUpdate));
-  SlotHeader* newest = nullptr;
-  Result<bool> locked =
-      Lock(table, id, lock_wait, std::nullopt, Base::kNewestLive, change, &newest);
+  FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, use));
+  Result<bool> locked = Lock(table, id, lock_wait, std::nullopt, base, change, newest);
   if (!locked.ok() || !*locked) return locked;
   TakeVersionSlot(change);
   change.session = this;
+  return true;
+}
+
+Result<bool> SessionCore::PrepareUpdate(TableState& table, RecordId id,
+                                        std::chrono::nanoseconds lock_wait, PendingChange& change) {
+  SlotHeader* newest = nullptr;
+  Result<bool> locked = LockForSingle(table, id, lock_wait, slab::VersionUse::kUpdate,
+                                      Base::kNewestLive, change, &newest);
+  if (!locked.ok() || !*locked) return locked;
   std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest), table.record_bytes);
   return true;
 }
@@ -500,35 +508,21 @@ Result<bool> SessionCore::UpdateTo(TableState& table, RecordId id,
 
 Result<bool> SessionCore::Delete(TableState& table, RecordId id,
                                  std::chrono::nanoseconds lock_wait) {
-  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
-  TablePart* part = nullptr;
-  if (Locate(table, id.value(), &part) == nullptr) return false;
-  MakeRoom(1);
-  FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kDelete));
   PendingChange change;
   SlotHeader* newest = nullptr;
-  Result<bool> locked =
-      Lock(table, id, lock_wait, std::nullopt, Base::kNewestLive, change, &newest);
+  Result<bool> locked = LockForSingle(table, id, lock_wait, slab::VersionUse::kDelete,
+                                      Base::kNewestLive, change, &newest);
   if (!locked.ok() || !*locked) return locked;
-  TakeVersionSlot(change);
-  change.session = this;
   return PublishSingle(change, kTombstone, counters_.deletes);
 }
 
 Result<bool> SessionCore::Undelete(TableState& table, RecordId id,
                                    std::chrono::nanoseconds lock_wait) {
-  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
-  TablePart* part = nullptr;
-  if (Locate(table, id.value(), &part) == nullptr) return false;
-  MakeRoom(1);
-  FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, slab::VersionUse::kUpdate));
   PendingChange change;
   SlotHeader* newest = nullptr;
-  Result<bool> locked =
-      Lock(table, id, lock_wait, std::nullopt, Base::kNewestDeleted, change, &newest);
+  Result<bool> locked = LockForSingle(table, id, lock_wait, slab::VersionUse::kUpdate,
+                                      Base::kNewestDeleted, change, &newest);
   if (!locked.ok() || !*locked) return locked;
-  TakeVersionSlot(change);
-  change.session = this;
   std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest), table.record_bytes);
   return PublishSingle(change, kLive, counters_.undeletes);
 }

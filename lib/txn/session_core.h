@@ -202,6 +202,10 @@ class SessionCore {
   Result<bool> Lock(TableState& table, RecordId id, std::chrono::nanoseconds lock_wait,
                     std::optional<internal::Timestamp> snapshot, Base base,
                     internal::PendingChange& change, internal::SlotHeader** newest);
+  // For a change that is a transaction of its own: room first, then the lock, then a version slot.
+  Result<bool> LockForSingle(TableState& table, RecordId id, std::chrono::nanoseconds lock_wait,
+                             slab::VersionUse use, Base base, internal::PendingChange& change,
+                             internal::SlotHeader** newest);
   internal::SlotHeader* NewestOf(const internal::PendingChange& change) const;
   internal::SlotHeader* NewestLiveOf(const internal::PendingChange& change) const;
 

@@ -230,7 +230,7 @@ TEST_F(GeoipImportTest, DebiansFileHasNoBadLine) {
   const std::string path = "/usr/share/tor/geoip";
   if (!std::filesystem::exists(path)) {
     // tools/install test brings it; where only the tests are built, say what was not covered.
-    GTEST_SKIP() << path << " is not there: install tor-geoipdb";
+    FAIL() << path << " is not there: install tor-geoipdb";
   }
   const Result<ImportCounts> counts = Import(path, BadLinePolicy::kFail);
   ASSERT_TRUE(counts.ok()) << counts.status().ToString();
