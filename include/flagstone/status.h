@@ -64,6 +64,9 @@ class [[nodiscard]] Status {
     return Status(StatusCode::kConflict, timestamp, nullptr);
   }
 
+  // The same failure, seen from further out: `where` and ": " stand before the message.
+  FLAGSTONE_EXPORT Status At(std::string_view where) const;
+
   bool ok() const { return code_ == StatusCode::kOk; }
   StatusCode code() const { return code_; }
   // CONFLICT: the commit timestamp a retry must see, 0 when the winner is still running.

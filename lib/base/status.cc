@@ -33,6 +33,12 @@ std::string Status::message() const {
          ", after this transaction's snapshot; retry from a snapshot at or after it";
 }
 
+Status Status::At(std::string_view where) const {
+  if (ok()) return *this;
+  return Status(code_, number_,
+                std::make_unique<std::string>(std::string(where) + ": " + message()));
+}
+
 std::string Status::ToString() const {
   if (ok()) return "OK";
   return std::string(StatusCodeName(code_)) + ": " + message();
