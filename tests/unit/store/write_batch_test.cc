@@ -21,6 +21,7 @@ namespace flagstone {
 namespace {
 
 using testing::HasSubstr;
+using testkit::Settle;
 using testkit::TestStoreOptions;
 
 struct Account {
@@ -75,7 +76,7 @@ class WriteBatchTest : public testing::Test {
     // Every slot is back, once the sessions that hold some ready have ended.
     session_ = *store_.NewSession();
     other_ = *store_.NewSession();
-    for (int i = 0; i < 8; ++i) static_cast<void>(store_.Maintain());
+    Settle(store_);
     EXPECT_EQ(store_.Statistics().tables[0].slots_used, ids_.size());
   }
 
@@ -423,7 +424,7 @@ TEST_F(WriteBatchTest, AGivenIdIsUsedUpByItsCommitOnly) {
   ASSERT_TRUE(session_.Apply(batch, result).ok());
   EXPECT_EQ(Balance(given), 1);
   ASSERT_TRUE(*session_.Delete(accounts_, given));
-  for (int i = 0; i < 8; ++i) static_cast<void>(store_.Maintain());
+  Settle(store_);
   const Status again = session_.Apply(batch, result);
   EXPECT_EQ(again.code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(again.message(), HasSubstr("only later ones"));
