@@ -53,6 +53,10 @@ class Transaction;
 
 namespace internal {
 
+// What a batch keeps is called as const.
+template <typename Updater, typename Record>
+concept BatchUpdater = std::invocable<std::add_const_t<std::decay_t<Updater>>, Record>;
+
 // An updater whose type was forgotten: how it is called and how it ends.
 struct BatchUpdaterType {
   void (*call)(const void* updater, std::span<std::byte> payload);
@@ -104,10 +108,8 @@ class FLAGSTONE_EXPORT WriteBatch {
   // fails later; so it is called as const: what it remembered would make a second attempt another
   // change. An exception of it passes through Apply(), and nothing is changed. It must not use the
   // session or the batch.
-  template <typename Updater>
-  requires std::invocable < const std::decay_t<Updater>
-  &, std::span < std::byte >>
-         size_t Update(const RecordTable& table, RecordId id, Updater&& updater) {
+  template <internal::BatchUpdater<std::span<std::byte>> Updater>
+  size_t Update(const RecordTable& table, RecordId id, Updater&& updater) {
     using Kept = std::decay_t<Updater>;
     static_assert(alignof(Kept) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
     void* const place = Reserve(sizeof(Kept));
@@ -137,9 +139,8 @@ class FLAGSTONE_EXPORT WriteBatch {
     return UpdateTo(table.untyped(), id, internal::BytesOf(record));
   }
   // updater(T& record).
-  template <RecordType T, typename Updater>
-  requires std::invocable < const std::decay_t<Updater>
-  &, T& > size_t Update(const RecordTableOf<T>& table, RecordId id, Updater&& updater) {
+  template <RecordType T, internal::BatchUpdater<T&> Updater>
+  size_t Update(const RecordTableOf<T>& table, RecordId id, Updater&& updater) {
     return Update(
         table.untyped(), id,
         [kept = std::decay_t<Updater>(std::forward<Updater>(updater))](

@@ -30,13 +30,12 @@ struct Account {
 };
 
 // An updater that remembers would make a second attempt another change.
-auto remembers = [turns = 0](Account&) mutable { ++turns; };
 template <typename Updater>
 concept Accepted = requires(WriteBatch& batch, const RecordTableOf<Account>& table,
                             Updater updater) {
   batch.Update(table, RecordId(), updater);
 };
-static_assert(!Accepted<decltype(remembers)>);
+static_assert(!Accepted<decltype([turns = 0](Account&) mutable { ++turns; })>);
 static_assert(Accepted<decltype([](Account&) {})>);
 static_assert(std::is_nothrow_move_constructible_v<WriteBatch>);
 static_assert(!std::is_copy_constructible_v<WriteBatch>);
