@@ -14,6 +14,7 @@
 #include "bench/by_id/report_parts.h"
 #include "bench/by_id/request_trace.h"
 #include "bench/by_id/row_maker.h"
+#include "bench/by_id/stride_choice.h"
 #include "bench/kit/reference_memory.h"
 
 namespace flagstone::bench {
@@ -243,12 +244,8 @@ Result<BenchReport> RunInserts(const ByIdOptions& options) {
 }  // namespace
 
 Result<BenchReport> RunInsertBench(const ByIdOptions& options) {
-  if (Status status = options.Validate(); !status.ok()) return status;
-  switch (options.stride_bytes) {
-    case 40: return RunInserts<BenchRecord<40>>(options);
-    case 1024: return RunInserts<BenchRecord<1024>>(options);
-    default: return RunInserts<BenchRecord<64>>(options);
-  }
+  return WithRecordOfStride(options,
+                            [&]<typename Record>() { return RunInserts<Record>(options); });
 }
 
 }  // namespace flagstone::bench

@@ -13,6 +13,7 @@
 #include "bench/by_id/report_parts.h"
 #include "bench/by_id/request_trace.h"
 #include "bench/by_id/row_maker.h"
+#include "bench/by_id/stride_choice.h"
 
 namespace flagstone::bench {
 namespace {
@@ -211,12 +212,8 @@ class MixedBench {
 }  // namespace
 
 Result<BenchReport> RunMixedBench(const ByIdOptions& options) {
-  if (Status status = options.Validate(); !status.ok()) return status;
-  switch (options.stride_bytes) {
-    case 40: return MixedBench<BenchRecord<40>>(options).Run();
-    case 1024: return MixedBench<BenchRecord<1024>>(options).Run();
-    default: return MixedBench<BenchRecord<64>>(options).Run();
-  }
+  return WithRecordOfStride(options,
+                            [&]<typename Record>() { return MixedBench<Record>(options).Run(); });
 }
 
 }  // namespace flagstone::bench

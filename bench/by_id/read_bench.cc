@@ -14,6 +14,7 @@
 #include "bench/by_id/report_parts.h"
 #include "bench/by_id/request_trace.h"
 #include "bench/by_id/row_maker.h"
+#include "bench/by_id/stride_choice.h"
 
 namespace flagstone::bench {
 namespace {
@@ -537,12 +538,8 @@ void ReadBench<Record>::AddStride() {
 }  // namespace
 
 Result<BenchReport> RunReadBench(const ByIdOptions& options) {
-  if (Status status = options.Validate(); !status.ok()) return status;
-  switch (options.stride_bytes) {
-    case 40: return ReadBench<BenchRecord<40>>(options).Run();
-    case 1024: return ReadBench<BenchRecord<1024>>(options).Run();
-    default: return ReadBench<BenchRecord<64>>(options).Run();
-  }
+  return WithRecordOfStride(options,
+                            [&]<typename Record>() { return ReadBench<Record>(options).Run(); });
 }
 
 }  // namespace flagstone::bench

@@ -18,6 +18,22 @@
 
 namespace flagstone::bench {
 
+// The sum of what `read` gives for each request of a block of a reference, where which request is
+// read next depends, for the processor, on what was read before it.
+template <typename Read>
+[[gnu::always_inline]] inline uint64_t DependentSum(Read&& read) {
+  uint64_t sum = 0;
+  uint64_t zero = 0;
+  Launder(zero);
+  uint64_t step = 0;
+  for (size_t i = 0; i < kBlockRequests; ++i) {
+    const uint64_t found = read(i + step);
+    step = found & zero;
+    sum += found;
+  }
+  return sum;
+}
+
 // --- references ----------------------------------------------------------------------------------
 
 // raw: one word of the slot.
@@ -48,16 +64,7 @@ template <typename Record>
 // chase: as raw, but which request comes next depends on what was read.
 template <typename Record>
 [[gnu::noinline]] uint64_t ChaseLoop(char* slots, const uint64_t* numbers) {
-  uint64_t sum = 0;
-  uint64_t zero = 0;
-  Launder(zero);
-  uint64_t step = 0;
-  for (size_t i = 0; i < kBlockRequests; ++i) {
-    const uint64_t word = FlatSlots<Record>::At(slots, numbers[i + step]).words[0];
-    step = word & zero;
-    sum += word;
-  }
-  return sum;
+  return DependentSum([&](size_t i) { return FlatSlots<Record>::At(slots, numbers[i]).words[0]; });
 }
 
 // copy: the payload summed in place.
@@ -86,16 +93,7 @@ template <typename Record>
 // copy, each request dependent on the payload before it.
 template <typename Record>
 [[gnu::noinline]] uint64_t CopyDependentLoop(char* slots, const uint64_t* numbers) {
-  uint64_t sum = 0;
-  uint64_t zero = 0;
-  Launder(zero);
-  uint64_t step = 0;
-  for (size_t i = 0; i < kBlockRequests; ++i) {
-    const uint64_t payload = FlatSlots<Record>::At(slots, numbers[i + step]).Sum();
-    step = payload & zero;
-    sum += payload;
-  }
-  return sum;
+  return DependentSum([&](size_t i) { return FlatSlots<Record>::At(slots, numbers[i]).Sum(); });
 }
 
 // copy with the prefetches of Reader::MultiGet(): per batch, 16 requests ahead.

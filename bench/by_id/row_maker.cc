@@ -14,11 +14,23 @@ BenchRow RowOf(RowText text, std::string unit) {
   return row;
 }
 
-BenchRow TimedRow(const AlternatingRounds& rounds, const Pairing& pairing, RowText text) {
+// One contestant's time divided by the other's.
+struct Ratio {
+  size_t over;
+  size_t under;
+  Goal::Side side;
+};
+
+BenchRow TimedRow(const AlternatingRounds& rounds, const Pairing& pairing, const Ratio& ratio,
+                  RowText text, std::optional<Goal> goal) {
   BenchRow row = RowOf(std::move(text), "ns");
   row.subject = rounds.median(pairing.subject, pairing.metric);
   row.reference = rounds.median(pairing.reference, pairing.metric);
   row.reference_name = rounds.name(pairing.reference);
+  row.ratio = EstimateOf(Quotient(rounds.series(ratio.over, pairing.metric),
+                                  rounds.series(ratio.under, pairing.metric)));
+  row.side = ratio.side;
+  row.goal = goal;
   return row;
 }
 
@@ -26,22 +38,14 @@ BenchRow TimedRow(const AlternatingRounds& rounds, const Pairing& pairing, RowTe
 
 BenchRow TimeRow(const AlternatingRounds& rounds, const Pairing& pairing, RowText text,
                  std::optional<Goal> goal) {
-  BenchRow row = TimedRow(rounds, pairing, std::move(text));
-  row.ratio = EstimateOf(Quotient(rounds.series(pairing.subject, pairing.metric),
-                                  rounds.series(pairing.reference, pairing.metric)));
-  row.side = Goal::Side::kAtMost;
-  row.goal = goal;
-  return row;
+  return TimedRow(rounds, pairing, {pairing.subject, pairing.reference, Goal::Side::kAtMost},
+                  std::move(text), goal);
 }
 
 BenchRow SpeedRow(const AlternatingRounds& rounds, const Pairing& pairing, RowText text,
                   std::optional<Goal> goal) {
-  BenchRow row = TimedRow(rounds, pairing, std::move(text));
-  row.ratio = EstimateOf(Quotient(rounds.series(pairing.reference, pairing.metric),
-                                  rounds.series(pairing.subject, pairing.metric)));
-  row.side = Goal::Side::kAtLeast;
-  row.goal = goal;
-  return row;
+  return TimedRow(rounds, pairing, {pairing.reference, pairing.subject, Goal::Side::kAtLeast},
+                  std::move(text), goal);
 }
 
 BenchRow BytesRow(double subject_bytes, std::string reference_name, double reference_bytes,

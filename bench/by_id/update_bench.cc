@@ -12,6 +12,7 @@
 #include "bench/by_id/report_parts.h"
 #include "bench/by_id/request_trace.h"
 #include "bench/by_id/row_maker.h"
+#include "bench/by_id/stride_choice.h"
 #include "bench/kit/keep.h"
 
 namespace flagstone::bench {
@@ -224,12 +225,8 @@ class UpdateBench {
 }  // namespace
 
 Result<BenchReport> RunUpdateBench(const ByIdOptions& options) {
-  if (Status status = options.Validate(); !status.ok()) return status;
-  switch (options.stride_bytes) {
-    case 40: return UpdateBench<BenchRecord<40>>(options).Run();
-    case 1024: return UpdateBench<BenchRecord<1024>>(options).Run();
-    default: return UpdateBench<BenchRecord<64>>(options).Run();
-  }
+  return WithRecordOfStride(options,
+                            [&]<typename Record>() { return UpdateBench<Record>(options).Run(); });
 }
 
 }  // namespace flagstone::bench

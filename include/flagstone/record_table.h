@@ -3,7 +3,9 @@
 #ifndef FLAGSTONE_RECORD_TABLE_H_
 #define FLAGSTONE_RECORD_TABLE_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <type_traits>
 
@@ -71,6 +73,15 @@ class RecordTableOf {
   internal::HomePlaces<Shape> places_;
   RecordTable table_;
 };
+
+namespace internal {
+
+template <typename T>
+std::span<const std::byte> BytesOf(const T& value) {
+  return std::as_bytes(std::span<const T, 1>(&value, 1));
+}
+
+}  // namespace internal
 
 }  // namespace flagstone
 

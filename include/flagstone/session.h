@@ -41,6 +41,7 @@
 #include "flagstone/record_table.h"
 #include "flagstone/status.h"
 #include "flagstone/transaction_options.h"
+#include "flagstone/write_batch.h"
 
 namespace flagstone {
 
@@ -56,11 +57,6 @@ struct FLAGSTONE_EXPORT SessionCalls {
                                          RecordId id);
   static void RollbackAfterThrow(txn::SessionCore& core);
 };
-
-template <typename T>
-std::span<const std::byte> BytesOf(const T& value) {
-  return std::as_bytes(std::span<const T, 1>(&value, 1));
-}
 
 }  // namespace internal
 
@@ -234,6 +230,11 @@ class FLAGSTONE_EXPORT Session : public Reader {
 
   // One at a time for each session: FAILED_PRECONDITION while another one runs.
   Result<Transaction> Begin(const TransactionOptions& options = {});
+
+  // Makes the changes of a batch in one transaction; `result` says what each of them did. Errors
+  // name the operation they came from, change nothing, and are those of Begin() and of a
+  // Transaction's writes; FAILED_PRECONDITION for an absent record where `options` say so.
+  Status Apply(const WriteBatch& batch, ApplyResult& result, const ApplyOptions& options = {});
 };
 
 // Reads and writes that happen together or not at all.

@@ -67,7 +67,7 @@ class [[nodiscard]] Status {
   // `code` is not kOk. `message` names the thing, the place, the number and the way out, in one
   // line.
   static Status Error(StatusCode code, std::string message) {
-    return Status(WordOf(new Text{code, std::move(message)}));
+    return Status(WordOf(new Text{code, 0, std::move(message)}));
   }
   // Another transaction was first. `timestamp` is the commit timestamp to wait for, or 0 when the
   // other one has not committed yet. Allocates nothing.
@@ -75,12 +75,17 @@ class [[nodiscard]] Status {
     return Status(WordOf(StatusCode::kConflict, timestamp));
   }
 
+  // The same failure, seen from further out: `where` and ": " stand before the message.
+  FLAGSTONE_EXPORT Status At(std::string_view where) const;
+
   bool ok() const { return word_ == 0; }
   StatusCode code() const {
     return HasText(word_) ? text().code : static_cast<StatusCode>((word_ & 0xff) >> 1);
   }
   // CONFLICT: the commit timestamp a retry must see, 0 when the winner is still running.
-  uint64_t conflict_timestamp() const { return HasText(word_) ? 0 : word_ >> kNumberShift; }
+  uint64_t conflict_timestamp() const {
+    return HasText(word_) ? text().number : word_ >> kNumberShift;
+  }
   // The text without the code. Empty when ok().
   FLAGSTONE_EXPORT std::string message() const;
   // "CODE: message", or "OK".
@@ -89,6 +94,7 @@ class [[nodiscard]] Status {
  private:
   struct Text {
     StatusCode code;
+    uint64_t number;
     std::string message;
   };
   static constexpr int kNumberShift = 8;  // a commit timestamp has 52 bits

@@ -29,6 +29,7 @@
 #include "flagstone/statistics.h"
 #include "flagstone/status.h"
 #include "flagstone/store_options.h"
+#include "flagstone/write_batch.h"
 
 namespace flagstone {
 

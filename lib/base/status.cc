@@ -35,6 +35,12 @@ std::string Status::message() const {
          ", after this transaction's snapshot; retry from a snapshot at or after it";
 }
 
+Status Status::At(std::string_view where) const {
+  if (ok()) return *this;
+  return Status(
+      WordOf(new Text{code(), conflict_timestamp(), std::string(where) + ": " + message()}));
+}
+
 std::string Status::ToString() const {
   if (ok()) return "OK";
   return std::string(StatusCodeName(code())) + ": " + message();

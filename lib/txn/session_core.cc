@@ -743,7 +743,7 @@ Status SessionCore::TransactionInsertWithId(TableState& table, RecordId id,
     return status.code() == StatusCode::kInvalidArgument ? status : Fail(std::move(status));
   }
   home->version.store(0, std::memory_order_relaxed);  // not committed: no timestamp
-  AddWrite({WriteKind::kInsert, part, home, nullptr, 0, 0, id.value()});
+  AddWrite({WriteKind::kInsert, part, home, nullptr, 0, 0, id.value(), IdSource::kGiven});
   return Status::Ok();
 }
 
@@ -875,7 +875,7 @@ Result<Timestamp> SessionCore::Commit() {
     if (write.kind == WriteKind::kUpdate || write.kind == WriteKind::kDelete) {
       NoteChanged(write.id, write.link_before);
     } else if (write.kind == WriteKind::kCancelled) {
-      GiveCancelledInsert(write);
+      GiveCancelledInsert(write, TickOf(write.id));
     }
   }
   CountWrites();
@@ -897,11 +897,11 @@ void SessionCore::Publish(const Write& write, Timestamp at) {
   }
 }
 
-void SessionCore::GiveCancelledInsert(const Write& write) {
+void SessionCore::GiveCancelledInsert(const Write& write, uint32_t last_tick) {
   if (OwnGuardOn(write.home)) {
-    tidier_.RetireHome(*write.part, SlotOf(write.id), TickOf(write.id));
+    tidier_.RetireHome(*write.part, SlotOf(write.id), last_tick);
   } else {
-    GiveHomeSlot(*write.part, SlotOf(write.id), TickOf(write.id));
+    GiveHomeSlot(*write.part, SlotOf(write.id), last_tick);
   }
 }
 
@@ -927,7 +927,9 @@ void SessionCore::Rollback(Status cause) {
   }
   for (auto write = transaction_.writes.rbegin(); write != transaction_.writes.rend(); ++write) {
     if (write->kind == WriteKind::kInsert || write->kind == WriteKind::kCancelled) {
-      GiveCancelledInsert(*write);
+      // An ID that was given names its record elsewhere, and the caller tries again with it.
+      GiveCancelledInsert(*write,
+                          TickOf(write->id) - (write->id_source == IdSource::kGiven ? 1 : 0));
       if (Planted(PlantedBug::kRollbackLeavesInsert)) {
         PublishInsert(*write->home, write->id, engine_.commits().horizon());
       }

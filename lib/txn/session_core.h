@@ -141,6 +141,7 @@ class SessionCore {
   friend struct internal::PendingChange;
 
   enum class WriteKind : uint8_t { kInsert, kUpdate, kDelete, kCancelled };
+  enum class IdSource : uint8_t { kIssuedHere, kGiven };
   struct Write {
     WriteKind kind;
     TablePart* part;
@@ -149,6 +150,7 @@ class SessionCore {
     internal::VersionLink version_link;
     uint64_t link_before;
     uint64_t id;
+    IdSource id_source = IdSource::kIssuedHere;  // of an insert
   };
   // From ID to index in writes: open addressing, at most half full. (abseil's maps do not survive a
   // std::bad_alloc.)
@@ -240,7 +242,8 @@ class SessionCore {
   // Locks the record and adds the write; nullptr when it is absent.
   Result<Write*> WriteForChange(TableState& table, RecordId id, WriteKind kind, Base base);
   void Publish(const Write& write, internal::Timestamp at);
-  void GiveCancelledInsert(const Write& write);
+  // `last_tick`: what the slot was used for last.
+  void GiveCancelledInsert(const Write& write, uint32_t last_tick);
   void CountWrites();
   void EndTransaction();
 

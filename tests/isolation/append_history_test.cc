@@ -20,11 +20,7 @@ constexpr uint32_t kTxnsPerHistory = 2'560;
 constexpr uint64_t kHistories = 200;
 
 TEST(AppendHistoryTest, EveryHistoryIsWhatItsLevelAllows) {
-  ScorecardRow row;
-  row.number = 6;
-  row.name = "isolation on records";
-  row.unit = "transactions";
-  row.seed = 1;
+  ScorecardRow row = IsolationRow();
   const uint64_t histories = tests::ScaledCount(kHistories);
   uint64_t snapshot_histories = 0;
   uint64_t write_skews = 0;

@@ -11,11 +11,7 @@ namespace flagstone::testkit {
 namespace {
 
 TEST(PinnedHistoryTest, SnapshotsAndGuardsAgreeWithTheModelUnderReclamation) {
-  ScorecardRow row;
-  row.number = 8;
-  row.name = "snapshots against reclamation";
-  row.unit = "runs";
-  row.seed = 1;
+  ScorecardRow row = ReclamationRow();
   const uint64_t runs = tests::ScaledCount(2'000);
   uint64_t commits = 0;
   for (; row.count < runs; ++row.count) {

@@ -155,6 +155,14 @@ class PackagingTest(unittest.TestCase):
         flags = self.pkg_config('--cflags', '--libs', 'flagstone')
         self.assert_answers(self.build_consumer('-fno-exceptions', '-fno-rtti', *flags))
 
+    def test_the_completion_for_bash_is_installed_and_the_programs_own(self):
+        program = self.prefix / 'bin' / 'flagstone'
+        installed = self.prefix / 'share' / 'bash-completion' / 'completions' / 'flagstone'
+        if not program.exists():
+            self.assertFalse(installed.exists(), 'completion of a program that was not built')
+            return
+        self.assertEqual(installed.read_text(), run(program, 'completion', 'bash', env=self.environment))
+
     # The shared library, read from outside.
 
     def test_exports_only_names_of_flagstone(self):

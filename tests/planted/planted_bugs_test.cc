@@ -52,8 +52,11 @@ std::string AppendHistories() {
 
 std::string Transfers() { return RunTransferWatch(5'000).failure; }
 
-void Settle(Store& store) {
-  for (int idle = 0; idle < 3;) idle = store.Maintain() ? 0 : idle + 1;
+// A small store whose time is told.
+StoreOptions OptionsWith(base::ManualClock& clock) {
+  StoreOptions options = TestStoreOptions();
+  options.clock = &clock;
+  return options;
 }
 
 // A reader that stands in the middle of a call keeps what it may look at.
@@ -90,41 +93,41 @@ std::string GuardOnAVersion() {
   return "";
 }
 
+// Notes the IDs that were issued, and says which one was before.
+std::string InsertAndDelete(Session& session, const RecordTableOf<int64_t>& table, int64_t count,
+                            std::map<uint64_t, int>& seen) {
+  std::vector<RecordId> ids;
+  for (int64_t i = 0; i < count; ++i) {
+    ids.push_back(*session.Insert(table, i));
+    if (++seen[ids.back().value()] > 1) return ids.back().ToString() + " was issued twice";
+  }
+  for (const RecordId id : ids) static_cast<void>(session.Delete(table, id));
+  return "";
+}
+
 // IDs are never issued twice, by slots that are freed one by one or with their extent.
 std::string IdsWithinOneTick() {
   base::ManualClock clock(1'800'000'000);
-  StoreOptions options = TestStoreOptions();
-  options.clock = &clock;
-  Store store = *Store::OpenInMemory(options);
+  Store store = *Store::OpenInMemory(OptionsWith(clock));
   Session session = *store.NewSession();
   const auto table = *store.CreateTableOf<int64_t>("table");
   std::map<uint64_t, int> seen;
   for (int round = 0; round < 4; ++round) {
-    std::vector<RecordId> ids;
-    for (int i = 0; i < 1'000; ++i) {
-      ids.push_back(*session.Insert(table, int64_t{i}));
-      if (++seen[ids.back().value()] > 1) return ids.back().ToString() + " was issued twice";
-    }
-    for (const RecordId id : ids) static_cast<void>(session.Delete(table, id));
+    const std::string twice = InsertAndDelete(session, table, 1'000, seen);
+    if (!twice.empty()) return twice;
     Settle(store);
   }
   return "";
 }
 std::string IdsOfReturnedExtents() {
   base::ManualClock clock(1'800'000'000);
-  StoreOptions options = TestStoreOptions();
-  options.clock = &clock;
-  Store store = *Store::OpenInMemory(options);
+  Store store = *Store::OpenInMemory(OptionsWith(clock));
   const auto table = *store.CreateTableOf<int64_t>("table");
   std::map<uint64_t, int> seen;
   for (int round = 0; round < 3; ++round) {
     Session session = *store.NewSession();
-    std::vector<RecordId> ids;
-    for (int i = 0; i < 10'000; ++i) {
-      ids.push_back(*session.Insert(table, int64_t{i}));
-      if (++seen[ids.back().value()] > 1) return ids.back().ToString() + " was issued twice";
-    }
-    for (const RecordId id : ids) static_cast<void>(session.Delete(table, id));
+    const std::string twice = InsertAndDelete(session, table, 10'000, seen);
+    if (!twice.empty()) return twice;
     Settle(store);
     { Session ended = std::move(session); }
     static_cast<void>(store.CompactStorage());
@@ -161,8 +164,7 @@ std::string DeletesOfAFullStore() {
 // A snapshot over its age is told so at its next read.
 std::string CutSnapshots() {
   base::ManualClock clock(1'800'000'000);
-  StoreOptions options = TestStoreOptions();
-  options.clock = &clock;
+  StoreOptions options = OptionsWith(clock);
   options.snapshots.age_max = std::chrono::seconds(10);
   Store store = *Store::OpenInMemory(options);
   Session session = *store.NewSession();
@@ -215,16 +217,8 @@ TEST(PlantedBugsTest, EveryPlantedBugIsCaughtByItsWorkload) {
   row.unit = "bugs";
   row.seed = 1;
   // Their counts are those of tests/isolation, which runs the same workloads without the bugs.
-  ScorecardRow isolation;
-  isolation.number = 6;
-  isolation.name = "isolation on records";
-  isolation.unit = "transactions";
-  isolation.seed = 1;
-  ScorecardRow reclamation;
-  reclamation.number = 8;
-  reclamation.name = "snapshots against reclamation";
-  reclamation.unit = "runs";
-  reclamation.seed = 1;
+  ScorecardRow isolation = IsolationRow();
+  ScorecardRow reclamation = ReclamationRow();
   for (const Plant& plant : Plants()) {
     SCOPED_TRACE(plant.name);
     base::planted_bug.store(plant.bug);

@@ -69,9 +69,18 @@ TEST_P(SteadyStateTest, GetBySession) {
 }
 
 TEST_P(SteadyStateTest, GetOfAbsentRecords) {
-  ExpectNothing([this] {
-    for (const RecordId id : ids_) sum_ += session_.Get(table_, RecordId(id.value() + 77)) ? 1 : 0;
+  // The same slots at a tick at which they held nothing.
+  const IdCodec codec(store_.id_layout());
+  std::vector<RecordId> absent;
+  for (const RecordId id : ids_) {
+    IdFields fields = codec.fields(id);
+    --fields.tick;
+    absent.push_back(codec.Encode(fields));
+  }
+  ExpectNothing([&] {
+    for (const RecordId id : absent) sum_ += session_.Get(table_, id) ? 1 : 0;
   });
+  EXPECT_EQ(sum_, 0u);
 }
 
 TEST_P(SteadyStateTest, GetByOneCall) {
@@ -113,6 +122,25 @@ TEST_P(SteadyStateTest, Transaction) {
       }
     }
   });
+}
+
+TEST_P(SteadyStateTest, ABatchAndAResultThatAreUsedAgain) {
+  WriteBatch batch;
+  ApplyResult result;
+  ExpectNothing([&] {
+    for (const size_t count : {5, 200, 900}) {
+      batch.Clear();
+      for (size_t i = 0; i < count; ++i) {
+        batch.Update(table_, ids_[i], [i](Row& row) { row.values[2] += i; });
+        if (i % 9 == 0) batch.UpdateTo(table_, ids_[count + i], Row{{i}});
+      }
+      batch.Delete(table_, RecordId());
+      static_cast<void>(session_.Apply(batch, result));
+      sum_ += result.commit_timestamp() + result.operations().size();
+    }
+  });
+  EXPECT_EQ(result.operations().size(), 1001u);
+  EXPECT_EQ(result.absent_count(), 1u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Maintenance, SteadyStateTest,

@@ -195,10 +195,19 @@ class Session {
 };
 
 // Exactly one of two may commit under serializable; under snapshot both must.
-void ExpectWriteSkew(Stage& stage, const Session& t1, const Session& t2) {
+// Both try to commit; where they may not both, one of them must.
+void CommitBoth(Session& t1, Session& t2) {
+  t1.Commits();
+  t2.Commits();
+}
+void ExpectOneCommitted(Stage& stage, const Session& t1, const Session& t2, const char* both) {
+  stage.Expect(!(t1.committed() && t2.committed()), both);
+  stage.Expect(t1.committed() || t2.committed(), "neither committed");
+}
+void CommitWriteSkew(Stage& stage, Session& t1, Session& t2) {
+  CommitBoth(t1, t2);
   if (stage.serializable()) {
-    stage.Expect(!(t1.committed() && t2.committed()), "both committed: write skew");
-    stage.Expect(t1.committed() || t2.committed(), "neither committed");
+    ExpectOneCommitted(stage, t1, t2, "both committed: write skew");
   } else {
     stage.Expect(t1.committed() && t2.committed(), "snapshot isolation refused a write skew");
   }
@@ -237,9 +246,10 @@ void G1c(Stage& stage) {
   t2.Writes(2, 22);
   t1.Sees(2, 20);
   t2.Sees(1, 10);
-  t1.Commits();
-  t2.Commits();
-  if (stage.serializable()) ExpectWriteSkew(stage, t1, t2);
+  CommitBoth(t1, t2);
+  if (stage.serializable()) {
+    ExpectOneCommitted(stage, t1, t2, "both committed: write skew");
+  }
   stage.Expect(t1.committed() || t2.committed(), "neither committed");
 }
 void ObservedTransactionVanishes(Stage& stage) {
@@ -266,11 +276,8 @@ void PredicateManyPrecedersWrite(Stage& stage) {
   Session t1(stage, "T1"), t2(stage, "T2");
   t1.UpdatesWhere(kAll, [](Value v) { return v + 10; });
   t2.DeletesWhere([](Value v) { return v == 20; });
-  t1.Commits();
-  t2.Commits();
-  stage.Expect(!(t1.committed() && t2.committed()),
-               "both committed although both changed record 2");
-  stage.Expect(t1.committed() || t2.committed(), "neither committed");
+  CommitBoth(t1, t2);
+  ExpectOneCommitted(stage, t1, t2, "both committed although both changed record 2");
 }
 void LostUpdateOf(Stage& stage, Value first, Value second) {
   Session t1(stage, "T1"), t2(stage, "T2");
@@ -308,9 +315,7 @@ void WriteSkew(Stage& stage) {
   t2.Sees(1, 10).Sees(2, 20);
   t1.Writes(1, 11);
   t2.Writes(2, 21);
-  t1.Commits();
-  t2.Commits();
-  ExpectWriteSkew(stage, t1, t2);
+  CommitWriteSkew(stage, t1, t2);
 }
 void PredicateWriteSkew(Stage& stage) {
   const auto thirds = [](Value v) { return v % 3 == 0; };
@@ -319,9 +324,7 @@ void PredicateWriteSkew(Stage& stage) {
   t2.Finds(thirds, {});
   t1.Inserts(3, 30);
   t2.Inserts(4, 42);
-  t1.Commits();
-  t2.Commits();
-  ExpectWriteSkew(stage, t1, t2);
+  CommitWriteSkew(stage, t1, t2);
 }
 void ReadOnlyAnomaly(Stage& stage) {
   Session t1(stage, "T1");
@@ -343,9 +346,7 @@ void AbsentKeyWriteSkew(Stage& stage) {
   t2.Sees(3, std::nullopt);
   t1.Inserts(3, 30);
   t2.Inserts(4, 40);
-  t1.Commits();
-  t2.Commits();
-  ExpectWriteSkew(stage, t1, t2);
+  CommitWriteSkew(stage, t1, t2);
 }
 void DeleteAndReinsert(Stage& stage) {
   Session t1(stage, "T1");
@@ -363,9 +364,7 @@ void ZeroRowDelete(Stage& stage) {
   t2.DeletesWhere([](Value v) { return v == 31; });
   t1.Inserts(3, 31);
   t2.Inserts(4, 30);
-  t1.Commits();
-  t2.Commits();
-  ExpectWriteSkew(stage, t1, t2);
+  CommitWriteSkew(stage, t1, t2);
 }
 void ReadYourWrites(Stage& stage) {
   Session t1(stage, "T1");
@@ -395,10 +394,8 @@ void UniqueInsertRace(Stage& stage) {
   t1.Inserts(3, 30);
   // An engine may also refuse at once, as a value that exists.
   t2.InsertsOrExists(4, 30);
-  t1.Commits();
-  t2.Commits();
-  stage.Expect(!(t1.committed() && t2.committed()), "both inserted the unique value 30");
-  stage.Expect(t1.committed() || t2.committed(), "neither committed");
+  CommitBoth(t1, t2);
+  ExpectOneCommitted(stage, t1, t2, "both inserted the unique value 30");
 }
 void WriteDuringCommit(Stage& stage) {
   Session t1(stage, "T1");

@@ -29,6 +29,11 @@ inline StoreOptions TestStoreOptions() {
   return options;
 }
 
+// Maintenance until there is none left to do.
+inline void Settle(Store& store) {
+  for (int idle = 0; idle < 3;) idle = store.Maintain() ? 0 : idle + 1;
+}
+
 inline flagstone::IsolationLevel StoreLevel(IsolationLevel level) {
   switch (level) {
     case IsolationLevel::kReadCommitted: return flagstone::IsolationLevel::kReadCommitted;

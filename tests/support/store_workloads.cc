@@ -21,6 +21,24 @@
 
 namespace flagstone::testkit {
 
+ScorecardRow IsolationRow() {
+  ScorecardRow row;
+  row.number = 6;
+  row.name = "isolation on records";
+  row.unit = "transactions";
+  row.seed = 1;
+  return row;
+}
+
+ScorecardRow ReclamationRow() {
+  ScorecardRow row;
+  row.number = 8;
+  row.name = "snapshots against reclamation";
+  row.unit = "runs";
+  row.seed = 1;
+  return row;
+}
+
 // --- histories of appends
 // -------------------------------------------------------------------------
 
@@ -218,6 +236,7 @@ class PinnedHistory {
       case 5: return UpdateOne(table);
       case 6: return DeleteOne(table);
       case 7: return UndeleteOne(table);
+      case 8: return ApplyBatch();
       default: return RunTransaction();
     }
   }
@@ -372,6 +391,10 @@ class PinnedHistory {
     }
     Result<uint64_t> at = txn.Commit();
     if (!at.ok()) return FailWith("commit", at.status());
+    CommittedState(std::move(state), deleted);
+  }
+  // The changes of a transaction, of which some are deletions.
+  void CommittedState(State state, const std::vector<std::pair<uint32_t, uint64_t>>& deleted) {
     for (const auto& [table, id] : deleted) {
       // What Undelete() brings back is the last value others could see, not one of this
       // transaction.
@@ -382,6 +405,70 @@ class PinnedHistory {
     }
     model_ = std::move(state);
     Committed();
+  }
+
+  // A few changes that are collected first. Every fourth batch fails at its end, if not before, and
+  // changes nothing.
+  void ApplyBatch() {
+    struct Expected {
+      uint32_t table;
+      uint64_t id;  // 0: of an insert
+      uint64_t value;
+      OperationOutcome outcome;
+    };
+    batch_.Clear();
+    State state = model_;
+    std::vector<std::pair<uint32_t, uint64_t>> deleted;
+    std::vector<Expected> expected;
+    const uint32_t changes = random_.OneIn(8) ? 40 : 1 + random_.Below(6);
+    for (uint32_t i = 0; i < changes; ++i) {
+      const uint32_t table = DrawTable();
+      const uint64_t id = DrawId(table);
+      const bool there = state[table].contains(id);
+      const auto outcome = there ? OperationOutcome::kDone : OperationOutcome::kAbsent;
+      switch (random_.Below(3)) {
+        case 0:
+          batch_.Insert(tables_[table], NextBytes(table));
+          expected.push_back({table, 0, value_, OperationOutcome::kDone});
+          break;
+        case 1:
+          batch_.UpdateTo(tables_[table], RecordId(id), NextBytes(table));
+          expected.push_back({table, id, value_, outcome});
+          if (there) state[table][id] = value_;
+          break;
+        default:
+          batch_.Delete(tables_[table], RecordId(id));
+          expected.push_back({table, id, 0, outcome});
+          if (!there) break;
+          deleted.emplace_back(table, id);
+          state[table].erase(id);
+      }
+    }
+    const bool fails = random_.OneIn(4);
+    if (fails) batch_.Delete(tables_[0], RecordId());  // names no record
+    ApplyOptions options;
+    options.isolation = random_.OneIn(3) ? flagstone::IsolationLevel::kReadCommitted
+                                         : flagstone::IsolationLevel::kSnapshot;
+    options.absent = fails ? AbsentRecord::kFailBatch : AbsentRecord::kReport;
+    const Status status = writer_.Apply(batch_, applied_, options);
+    if (fails) {
+      if (status.code() != StatusCode::kFailedPrecondition) FailWith("failing batch", status);
+      return;
+    }
+    if (!status.ok()) return FailWith("batch", status);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      const auto& [table, id, value, outcome] = expected[i];
+      const OperationResult& found = applied_.operations()[i];
+      if (found.outcome != outcome || (id != 0 && found.id.value() != id)) {
+        return Fail("operation " + std::to_string(i) + " of a batch on " + found.id.ToString() +
+                    " had another outcome than the model");
+      }
+      if (id != 0 || value == 0 || outcome == OperationOutcome::kAbsent) continue;
+      Inserted(state, table, found.id);
+      state[table][found.id.value()] = value;
+      Learn(table, found.id);
+    }
+    CommittedState(std::move(state), deleted);
   }
 
   // --- comparing
@@ -528,6 +615,8 @@ class PinnedHistory {
   bool keeps_history_ = false;
   Store store_;
   Session writer_;
+  WriteBatch batch_;
+  ApplyResult applied_;
   std::vector<RecordTable> tables_;
   State model_;
   std::vector<std::vector<uint64_t>> ids_;  // by table, of all records there ever were

@@ -9,8 +9,13 @@
 #include <string>
 
 #include "tests/support/history.h"
+#include "tests/support/scorecard.h"
 
 namespace flagstone::testkit {
+
+// The scorecard's rows 6 and 8, as tests/isolation counts them and tests/planted proves them.
+ScorecardRow IsolationRow();
+ScorecardRow ReclamationRow();
 
 struct WorkloadVerdict {
   uint64_t count = 0;        // transactions, commits or steps; the function says which

@@ -49,6 +49,25 @@ def run_on_terminal(*arguments, environment=None):
     return output.decode()
 
 
+def commands_below(path):
+    """The command and all below it, as its help names them."""
+    page = run(*path, '--help').stdout
+    listed = re.search(r'^Subcommands:\n((?:  .*\n)+)', page, re.M)
+    names = re.findall(r'^  (\w+)', listed.group(1), re.M) if listed else []
+    return [path] + [command for name in names for command in commands_below([*path, name])]
+
+
+COMMANDS = commands_below([])
+
+
+def options_of(command):
+    """From each option of a command's help page to whether it takes a value."""
+    options = {}
+    for names, value in re.findall(r'^  (-[-\w,]+)( [A-Z]+)?(?: {2,}|$)', run(*command, '--help').stdout, re.M):
+        options.update({name: bool(value) for name in names.split(',')})
+    return options
+
+
 class ProgramTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -73,14 +92,50 @@ class ProgramTest(unittest.TestCase):
 
     # --- help and the command line
 
-    def test_every_command_has_help_with_an_example_and_its_exit_codes(self):
-        for command in (['demo'], ['doctor'], ['id', 'decode'], ['id', 'explain'], ['id', 'layout']):
-            with self.subTest(command):
+    def test_every_command_has_help_with_examples_and_exit_codes(self):
+        self.assertGreaterEqual(len(COMMANDS), 12)
+        for command in COMMANDS:
+            with self.subTest(' '.join(command)):
                 result = run(*command, '--help')
                 self.assertEqual((result.returncode, result.stderr), (0, ''))
                 self.assertRegex(result.stdout, r'Usage: flagstone ' + ' '.join(command))
-                self.assertIn('Example', result.stdout)
-                self.assertIn('Exit code', result.stdout)
+                footer = result.stdout[result.stdout.index('Examples:\n'):]
+                examples, codes = footer.split('Exit codes:\n')
+                # Every example is a call of this command; of a group, of one of its commands.
+                for example in examples.splitlines()[1:]:
+                    self.assertIn('flagstone ' + ' '.join(command), example)
+                self.assertRegex(codes, r'^  0  \S')
+                self.assertRegex(codes, r'(?m)^  1  \S')
+                self.assertIn('\n  2  wrong command line; nothing was done\n', codes)
+                self.assertEqual('\n  3  ' in codes, command[:1] in ([], ['bench']))
+
+    def test_help_fits_a_terminal_and_describes_every_option(self):
+        for command in COMMANDS:
+            with self.subTest(' '.join(command)):
+                page = run(*command, '--help').stdout
+                self.assertEqual([line for line in page.splitlines() if len(line) > 100], [])
+                self.assertNotRegex(page, r'UINT|FLOAT|TEXT|\{')
+                described = re.findall(r'^  -\S+(?: [A-Z]+)?(?: {2,}|\n {30})(\S.*)', page, re.M)
+                self.assertEqual(len(described), len(re.findall(r'^  -', page, re.M)))
+                for words in described:
+                    self.assertRegex(words, r'^([A-Z0-9]|auto|skip)')
+
+    def test_the_examples_of_the_help_are_well_formed(self):
+        """Each is run with --help behind it, so that the parser refuses wrong values; what it does not know, --help
+        would hide."""
+        of_the_program = options_of([])
+        for command in COMMANDS:
+            page = run(*command, '--help').stdout
+            for example in re.findall(r'^  (.*?flagstone .*)$', page[page.index('Examples:'):page.index('Exit codes')],
+                                      re.M):
+                # Up to what the shell takes, or the explanation behind it.
+                call = re.split(r' {2,}|[|<>]|2>|\|\||\)', example[example.index('flagstone '):])[0].split()[1:]
+                with self.subTest(example):
+                    result = run(*call, '--help')
+                    self.assertEqual((result.returncode, result.stderr), (0, ''))
+                    called = max((other for other in COMMANDS if call[:len(other)] == other), key=len)
+                    known = {*of_the_program, *options_of(called)}
+                    self.assertLessEqual({word.split('=')[0] for word in call if word.startswith('--')}, known)
 
     def test_the_program_explains_itself_and_names_every_command(self):
         result = run('--help')
@@ -105,6 +160,209 @@ class ProgramTest(unittest.TestCase):
                 self.assert_fails(result, 2, word, '--help`')
                 self.assertEqual(result.stdout, '')
                 self.assertEqual(len(result.stderr.splitlines()), 1)
+
+    # --- completion
+
+    def complete(self, *words):
+        """What bash offers for the last word. The words are as bash splits them: --a=b is three."""
+        script = self.folder / 'completion'
+        if not script.exists():
+            script.write_text(run('completion', 'bash').stdout, encoding='utf-8')
+        code = (f'source {script}; COMP_WORDS=(flagstone "$@"); COMP_CWORD=$#; _flagstone; '
+                'printf "%s\\n" "${COMPREPLY[@]}"')
+        result = subprocess.run(['bash', '--norc', '-uc', code, 'bash', *words], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, check=False, cwd=self.folder)
+        self.assertEqual((result.returncode, result.stderr), (0, ''))
+        return sorted(word for word in result.stdout.split('\n') if word)
+
+    def test_completion_offers_every_command_and_option_of_the_help(self):
+        of_the_program = {name for name in options_of([]) if name not in ('-h', '--help', '--version')}
+        for command in COMMANDS:
+            with self.subTest(' '.join(command)):
+                below = [other[-1] for other in COMMANDS if other[:-1] == command and other != command]
+                if below:
+                    self.assertEqual(self.complete(*command, ''), sorted(below))
+                self.assertEqual(self.complete(*command, '-'), sorted(of_the_program | set(options_of(command))))
+        self.assertEqual(self.complete('be'), ['bench'])
+        self.assertEqual(self.complete('demo', '--p'), ['--pages', '--progress'])
+
+    def test_completion_offers_the_values_that_the_parser_takes(self):
+        offered = 0
+        for command in COMMANDS:
+            for option, takes_value in options_of(command).items():
+                for form in ([option], [option, '=']):
+                    values = self.complete(*command, *form, '')
+                    if not takes_value:
+                        continue
+                    for value in values:
+                        if (self.folder / value).exists():
+                            continue  # a file
+                        offered += 1
+                        with self.subTest(f'{command} {option} {value}'):
+                            if form == [option]:
+                                self.assertEqual(run(*command, option, value, '--help').returncode, 0)
+                            self.assertIn(value, self.complete(*command, *form, value[:1]))
+                            # The word behind it is no value any more.
+                            self.assertNotIn(value, self.complete(*command, *form, value, '-'))
+        self.assertGreater(offered, 60)
+        self.assertEqual(self.complete('bench', 'read', '--pages', ''), ['1g', '2m', '4k', 'thp'])
+        self.assertEqual(self.complete('demo', '--pages', '='), ['1g', '2m', '4k', 'thp'])
+        self.assertEqual(self.complete('--color', 'never', 'id', ''), ['decode', 'explain', 'layout'])
+        self.assertEqual(self.complete('id', 'layout', '--color', 'a'), ['always', 'auto'])
+        self.assertEqual(self.complete('demo', '--reads', ''), [])
+        self.assertEqual(self.complete('completion', ''), ['bash'])
+
+    def test_completion_offers_files_and_folders_where_the_command_takes_them(self):
+        self.file('', 'a file')
+        (self.folder / 'a folder').mkdir()
+        self.assertEqual(self.complete('demo', '--file', 'a'), ['a file', 'a folder'])
+        self.assertEqual(self.complete('bench', 'mixed', '--baseline', '=', 'a'), ['a file', 'a folder'])
+        self.assertEqual(self.complete('doctor', 'a'), ['a folder'])
+        # A command's name that is an option's value is no command.
+        self.assertEqual(self.complete('demo', '--file', 'id', '--js'), ['--json'])
+
+    def test_completion_of_another_shell_is_refused(self):
+        self.assert_fails(run('completion', 'fish'), 2, 'fish', 'bash')
+        self.assert_fails(run('completion'), 2, 'SHELL')
+
+    # --- bench
+
+    SMALL = ('--records', '1000', '--rounds', '5', '--seconds', '0.001', '--pages', '4k', '--stride', '64')
+
+    def report(self, *arguments, bench='update'):
+        result = run('bench', bench, *self.SMALL, '--json', '-', *arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return json.loads(result.stdout)
+
+    def baseline(self, report, factor):
+        """A file in which every judged ratio is `factor` times as good, without spread."""
+        for row in report['rows']:
+            ratio = row['ratio']
+            better = 1 / factor if row['good_side'] == 'at most' else factor
+            ratio['median'] *= better
+            ratio['low'] = ratio['high'] = ratio['median']
+        return self.file(json.dumps(report), 'baseline.json')
+
+    def test_the_json_of_every_benchmark_has_its_structure(self):
+        for bench in ('read', 'insert', 'update', 'mixed'):
+            with self.subTest(bench):
+                result = run('bench', bench, '--quick', '--pages', '4k', '--json', '-')
+                self.assertEqual(result.returncode, 0, result.stderr)
+                report = json.loads(result.stdout)
+                self.assertEqual(list(report), ['format', 'bench', 'machine', 'settings', 'rows', 'remarks'])
+                self.assertEqual((report['format'], report['bench']), (1, bench))
+                self.assertEqual(list(report['settings']),
+                                 ['records', 'stride', 'threads', 'pages', 'rounds', 'seconds', 'seed'])
+                self.assertEqual(report['settings']['records'], '20000')
+                for name in ('processor', 'kernel', 'compiler', 'pages of the store'):
+                    self.assertTrue(report['machine'][name])
+                keys = [row['key'] for row in report['rows']]
+                self.assertEqual(len(keys), len(set(keys)))
+                self.assertGreater(len(keys), 2)
+                for row in report['rows']:
+                    self.assertRegex(row['key'], r'^[a-z0-9_]+$')
+                    ratio = row['ratio']
+                    self.assertTrue(ratio['low'] <= ratio['median'] <= ratio['high'], row)
+                    self.assertIn(ratio['rounds'], (0, 2))
+                    self.assertIn(row['good_side'], ('at most', 'at least'))
+                    self.assertTrue(row['what'] and row['unit'] and row['reference_name'])
+                    self.assertGreaterEqual(row['measured'], 0)
+                    # Two rounds judge nothing; what was counted is judged.
+                    if ratio['rounds'] == 2:
+                        self.assertEqual(row['verdict'], 'not judged')
+                    if 'goal' in row:
+                        self.assertEqual(row['goal']['side'], row['good_side'])
+                # The table went elsewhere, whole.
+                self.assertIn(report['rows'][0]['what'], result.stderr)
+
+    def test_json_in_a_file_leaves_the_table_on_stdout(self):
+        path = self.folder / 'report.json'
+        result = run('bench', 'update', *self.SMALL, '--json', path)
+        self.assertEqual((result.returncode, result.stderr), (0, ''))
+        self.assertIn('flagstone bench update, records 1000', result.stdout)
+        self.assertEqual(json.loads(path.read_text())['settings']['records'], '1000')
+        self.assert_fails(run('bench', 'update', *self.SMALL, '--json', self.folder / 'none' / 'x'), 1,
+                          'cannot write', 'none/x: No such file or directory')
+
+    def test_a_baseline_that_was_faster_is_code_1_and_names_the_rows(self):
+        path = self.baseline(self.report(), 1000)
+        result = run('bench', 'update', *self.SMALL, '--baseline', path)
+        self.assertEqual((result.returncode, result.stderr), (1, ''))
+        self.assertIn(f'against {path}:\n', result.stdout)
+        self.assertRegex(result.stdout, r'(?m)^update +[\d.]+ x, was +[\d.]+ x  worse$')
+        last = result.stdout.splitlines()[-1]
+        self.assertRegex(last, r'^worse than the baseline, beyond the spread: update transaction')
+
+    def test_a_baseline_that_was_slower_is_no_failure(self):
+        report = self.report()
+        report['rows'] = [row for row in report['rows'] if row['ratio']['rounds']]
+        report['rows'].append({**report['rows'][0], 'key': 'forgotten'})
+        path = self.baseline(report, 0.001)
+        result = run('bench', 'update', *self.SMALL, '--baseline', path)
+        self.assertEqual((result.returncode, result.stderr), (0, ''))
+        self.assertRegex(result.stdout, r'(?m)^update +[\d.]+ x, was +[\d.]+ x  better$')
+        self.assertRegex(result.stdout, r'(?m)^update_\w+ +[\d.]+ x +new$')
+        self.assertIn('\nforgotten: only in the baseline\n', result.stdout)
+        # With the JSON on stdout, what the comparison says is on stderr.
+        both = run('bench', 'update', *self.SMALL, '--baseline', path, '--json', '-')
+        self.assertEqual(both.returncode, 0)
+        self.assertEqual(json.loads(both.stdout)['bench'], 'update')
+        self.assertIn(f'against {path}:', both.stderr)
+
+    def test_a_baseline_of_another_configuration_is_refused_before_the_run(self):
+        report = self.report()
+        for name, value, now in (('records', '2000', '1000'), ('stride', '1024', '64'), ('threads', '3', '2'),
+                                 ('pages', '2 MiB', '4 KiB')):
+            other = {**report, 'settings': {**report['settings'], name: value}}
+            with self.subTest(name):
+                path = self.file(json.dumps(other), 'other.json')
+                result = run('bench', 'update', *self.SMALL, '--baseline', path)
+                self.assert_fails(result, 1, str(path), f'its {name} is {value}, this run\'s is {now}',
+                                  'run both with the same options')
+                self.assertEqual(result.stdout, '')
+        path = self.file(json.dumps({**report, 'bench': 'read'}), 'read.json')
+        self.assert_fails(run('bench', 'update', *self.SMALL, '--baseline', path), 1,
+                          "its benchmark is read, this run's is update")
+        del report['settings']['threads']
+        path = self.file(json.dumps(report), 'without.json')
+        self.assert_fails(run('bench', 'update', *self.SMALL, '--baseline', path), 1, 'its threads is absent')
+
+    def test_a_baseline_that_cannot_be_read_is_named_with_place_and_reason(self):
+        report = self.report()
+        row = report['rows'][0]
+        cases = [('empty', '', 'line 1, column 1'),
+                 ('cut', json.dumps(report, indent=1)[:200], 'line '),
+                 ('binary', bytes(range(256)), 'line 1, column 1'),
+                 ('list', '[]', 'array'),
+                 ('format', json.dumps({**report, 'format': 7}), 'format is 7, this program reads 1'),
+                 ('nothing', '{"format": 1}', "key 'bench' not found"),
+                 ('setting', json.dumps({**report, 'settings': {'records': 5}}),
+                  'settings.records: type must be string, but is number'),
+                 ('row', json.dumps({**report, 'rows': [row, {'key': 'x'}]}), "rows[1]: key 'ratio' not found"),
+                 ('ratio', json.dumps({**report, 'rows': [{**row, 'ratio': {**row['ratio'], 'low': 'x'}}]}),
+                  'rows[0]: type must be number, but is string'),
+                 ('side', json.dumps({**report, 'rows': [{**row, 'good_side': 'left'}]}),
+                  "rows[0]: good_side is 'left', not 'at most' or 'at least'")]
+        for name, content, reason in cases:
+            with self.subTest(name):
+                path = self.file(content, name)
+                result = run('bench', 'update', *self.SMALL, '--baseline', path)
+                self.assert_fails(result, 1, str(path), reason)
+                self.assertEqual((result.stdout, len(result.stderr.splitlines())), ('', 1))
+        self.assert_fails(run('bench', 'update', *self.SMALL, '--baseline', self.folder / 'none'), 1,
+                          'cannot read', 'none: No such file or directory')
+        self.assert_fails(run('bench', 'update', *self.SMALL, '--baseline', self.folder), 1, 'cannot read',
+                          'Is a directory')
+
+    def test_options_of_a_benchmark_that_are_out_of_range_are_code_2(self):
+        for arguments, word in ((['--records', '10'], 'records is 10'), (['--records', '1X'], '--records'),
+                                (['--threads', '1'], 'threads is 1'), (['--rounds', '0'], 'rounds is 0'),
+                                (['--seconds', '0'], 'seconds is 0'), (['--stride', '41'], '41'),
+                                (['--pages', '8k'], '8k')):
+            with self.subTest(arguments):
+                result = run('bench', 'read', *arguments)
+                self.assert_fails(result, 2, word)
+                self.assertEqual(result.stdout, '')
 
     def test_output_that_cannot_be_written_is_a_failure(self):
         with open('/dev/full', 'wb') as full:

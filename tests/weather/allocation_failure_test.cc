@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <functional>
 #include <new>
+#include <string>
 #include <vector>
 
 #include "tests/support/scorecard.h"
@@ -233,6 +234,52 @@ TEST_F(AllocationFailureTest, ATransactionOfManyWritesAndItsCommit) {
     return txn->Commit().status();
   });
   EXPECT_GT(failures_, 5u);
+}
+
+// What: a batch is collected, applied and freed as if the call that found no memory had not been.
+TEST_F(AllocationFailureTest, ABatchThatIsCollectedAndApplied) {
+  const std::string text(100, 'x');
+  Sweep([&text](Bench& bench) {
+    WriteBatch batch;
+    for (size_t i = 0; i < bench.ids.size(); ++i) {
+      batch.UpdateTo(bench.table, bench.ids[i], RowOf(static_cast<int64_t>(i)));
+      // An updater that allocates when it is copied.
+      batch.Update(bench.table, bench.ids[i],
+                   [text](Row& row) { row.values[1] = static_cast<int64_t>(text.size()); });
+    }
+    for (int64_t i = 0; i < 100; ++i) batch.Insert(bench.table, RowOf(i));
+    for (const RecordId id : bench.ids) batch.Undelete(bench.table, RecordId(id.value() + 100));
+    ApplyResult result;
+    return bench.session.Apply(batch, result);
+  });
+  EXPECT_GT(failures_, 20u);
+}
+
+// What: a batch that could not take one more operation is as it was, and applies.
+TEST_F(AllocationFailureTest, ABatchThatCouldNotGrowIsAsItWas) {
+  Bench bench;
+  WriteBatch batch;
+  size_t refused = 0;
+  for (int64_t i = 0; i < 1000; ++i) {
+    const size_t count = batch.operation_count();
+    const Outcome outcome = FailAt(1, [&] {
+      batch.Insert(bench.table, RowOf(i));
+      return Status::Ok();
+    });
+    if (outcome == Outcome::kThrown) {
+      ++refused;
+      ASSERT_EQ(batch.operation_count(), count);
+      batch.Insert(bench.table, RowOf(i));
+    }
+    ASSERT_EQ(batch.operation_count(), count + 1);
+  }
+  EXPECT_GT(refused, 5u);
+  ApplyResult result;
+  ASSERT_TRUE(bench.session.Apply(batch, result).ok());
+  for (size_t i = 0; i < 1000; ++i) {
+    ASSERT_EQ(bench.session.Get(bench.table, result.operations()[i].id)->values[15],
+              static_cast<int64_t>(i));
+  }
 }
 
 TEST_F(AllocationFailureTest, Maintenance) {

@@ -46,6 +46,9 @@ TEST_F(ForkTest, EveryCallOfTheChildIsRefusedAndTheParentGoesOn) {
     ASSERT_TRUE(*txn->UpdateTo(table, other, int64_t{7}));
     ASSERT_TRUE(txn->Insert(table, int64_t{8}).ok());
     auto guard = std::make_unique<TypedGuard<int64_t>>(session->Get(table, id));
+    WriteBatch batch;
+    batch.UpdateTo(table, id, int64_t{1});
+    ApplyResult applied;
 
     const int failed = InChild([&] {
       const auto bytes = std::as_bytes(std::span("12345678", 8));
@@ -67,6 +70,8 @@ TEST_F(ForkTest, EveryCallOfTheChildIsRefusedAndTheParentGoesOn) {
       if (!holds(Refused(session->Update(table, id, [](int64_t&) {}).status()))) return check;
       if (!holds(Refused(session->Delete(table, id).status()))) return check;
       if (!holds(Refused(session->Undelete(table, id).status()))) return check;
+      if (!holds(Refused(session->Apply(batch, applied)))) return check;
+      if (!holds(!applied.failed_index().has_value())) return check;
       if (!holds(Refused(session->Begin().status()))) return check;
       if (!holds(Refused(txn->Get(table, id).status()))) return check;
       if (!holds(Refused(txn->Insert(table, int64_t{1}).status()))) return check;
@@ -102,6 +107,8 @@ TEST_F(ForkTest, EveryCallOfTheChildIsRefusedAndTheParentGoesOn) {
     EXPECT_EQ(**guard, 5);
     ASSERT_TRUE(txn->Commit().ok());
     EXPECT_EQ(*session->Get(table, other), 7);
+    ASSERT_TRUE(session->Apply(batch, applied).ok());
+    EXPECT_EQ(*session->Get(table, id), 1);
     EXPECT_TRUE(*session->Delete(table, id));
     Settle(*store);
     guard.reset();

@@ -135,5 +135,36 @@ TEST_F(MemoryLimitTest, ABatchThatDoesNotFitInsertsNothing) {
                   .ok());
 }
 
+TEST_F(MemoryLimitTest, AWriteBatchThatMeetsTheLimitIsUndoneAndAppliedWhenThereIsRoom) {
+  std::vector<RecordId> ids = FillUp();
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(*session_.Delete(table_, ids.back()));
+    ids.pop_back();
+  }
+  Settle(store_);
+  WriteBatch batch;
+  for (int i = 0; i < 50; ++i) batch.UpdateTo(table_, ids[i], Record(200));
+  for (int i = 0; i < 300; ++i) batch.Insert(table_, Record(201));
+  ApplyResult result;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    ExpectError(session_.Apply(batch, result), StatusCode::kResourceExhausted,
+                {"batch operation index ", " of 350 (insert into table 'records'): ", "class 1024",
+                 "limit_bytes"});
+    ASSERT_TRUE(result.failed_index().has_value());
+    EXPECT_GT(*result.failed_index(), 50u);
+    ExpectIntact(ids);
+    Settle(store_);
+  }
+  for (int i = 0; i < 400; ++i) {
+    ASSERT_TRUE(*session_.Delete(table_, ids.back()));
+    ids.pop_back();
+  }
+  Settle(store_);
+  const Status applied = session_.Apply(batch, result);
+  ASSERT_TRUE(applied.ok()) << applied.ToString();
+  EXPECT_EQ(session_.Get(table_, ids[0]).bytes()[0], std::byte{200});
+  EXPECT_EQ(session_.Get(table_, result.operations().back().id).bytes()[0], std::byte{201});
+}
+
 }  // namespace
 }  // namespace flagstone::testkit

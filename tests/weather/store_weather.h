@@ -1,4 +1,4 @@
-// What the bad-weather tests share: a small store, and the rule for messages.
+// What the bad-weather tests share: the rule for messages.
 #ifndef FLAGSTONE_TESTS_WEATHER_STORE_WEATHER_H_
 #define FLAGSTONE_TESTS_WEATHER_STORE_WEATHER_H_
 
@@ -19,10 +19,6 @@ inline void ExpectError(const Status& status, StatusCode code,
     EXPECT_NE(status.message().find(part), std::string::npos)
         << "\"" << status.message() << "\" does not name \"" << part << "\"";
   }
-}
-
-inline void Settle(Store& store) {
-  for (int idle = 0; idle < 3;) idle = store.Maintain() ? 0 : idle + 1;
 }
 
 }  // namespace flagstone::testkit

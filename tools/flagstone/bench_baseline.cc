@@ -20,19 +20,23 @@ std::string SettingOf(const BenchReport& report, std::string_view name) {
 
 Status Differs(std::string_view what, const std::string& now, const std::string& before) {
   return Status::Error(StatusCode::kInvalidArgument,
-                       "the baseline cannot be compared: its " + std::string(what) + " is " +
+                       "this baseline cannot be compared: its " + std::string(what) + " is " +
                            before + ", this run's is " + now + "; run both with the same options");
 }
 
 }  // namespace
 
-Result<BaselineComparison> CompareWithBaseline(const BenchReport& now, const BenchReport& before) {
+Status CheckComparable(const BenchReport& now, const BenchReport& before) {
   if (now.bench != before.bench) return Differs("benchmark", now.bench, before.bench);
   for (const std::string_view name : {"records", "stride", "threads", "pages"}) {
     if (SettingOf(now, name) != SettingOf(before, name)) {
       return Differs(name, SettingOf(now, name), SettingOf(before, name));
     }
   }
+  return Status::Ok();
+}
+
+BaselineComparison CompareWithBaseline(const BenchReport& now, const BenchReport& before) {
   BaselineComparison comparison;
   for (const BenchRow& row : now.rows) {
     const auto earlier = std::find_if(before.rows.begin(), before.rows.end(),
@@ -47,7 +51,7 @@ Result<BaselineComparison> CompareWithBaseline(const BenchReport& now, const Ben
       std::snprintf(line, sizeof(line), "%-32s %8.3f x, was %8.3f x  %.*s\n", row.key.c_str(),
                     row.ratio.median, earlier->ratio.median, static_cast<int>(name.size()),
                     name.data());
-      if (change == Change::kWorse) ++comparison.worse_count;
+      if (change == Change::kWorse) comparison.worse.push_back(row.key);
     }
     comparison.text += line;
   }

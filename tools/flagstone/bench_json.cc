@@ -23,6 +23,15 @@ const char* SideName(Goal::Side side) {
   return side == Goal::Side::kAtMost ? "at most" : "at least";
 }
 
+Goal::Side SideNamed(const std::string& name) {
+  for (const Goal::Side side : {Goal::Side::kAtMost, Goal::Side::kAtLeast}) {
+    if (name == SideName(side)) return side;
+  }
+  throw nlohmann::json::other_error::create(
+      501, "good_side is '" + name + "', not 'at most' or 'at least'",
+      static_cast<const ordered_json*>(nullptr));
+}
+
 ordered_json RowToJson(const BenchRow& row) {
   ordered_json json = {
       {"key", row.key},
@@ -55,8 +64,18 @@ BenchRow RowFromJson(const ordered_json& json) {
   row.ratio.low = ratio.at("low").get<double>();
   row.ratio.high = ratio.at("high").get<double>();
   row.ratio.rounds = ratio.at("rounds").get<size_t>();
-  row.side = json.at("good_side") == "at most" ? Goal::Side::kAtMost : Goal::Side::kAtLeast;
+  row.side = SideNamed(json.at("good_side").get<std::string>());
   return row;
+}
+
+// nlohmann-json's words without the name of the exception: "parse error at line 3, column 1: ...".
+Status Malformed(const std::string& origin, const std::string& place,
+                 const nlohmann::json::exception& error) {
+  const std::string_view what = error.what();
+  const size_t end = what.find("] ");
+  const std::string reason(end == std::string_view::npos ? what : what.substr(end + 2));
+  return Status::Error(StatusCode::kInvalidArgument,
+                       origin + " is no report of flagstone bench --json: " + place + reason);
 }
 
 }  // namespace
@@ -77,6 +96,7 @@ std::string BenchToJson(const BenchReport& report) {
 
 Result<BenchReport> BenchFromJson(std::string_view text, const std::string& origin) {
   // nlohmann-json reports by exceptions; they end here.
+  std::string place;
   try {
     const ordered_json json = ordered_json::parse(text);
     if (json.at("format") != kFormat) {
@@ -87,13 +107,17 @@ Result<BenchReport> BenchFromJson(std::string_view text, const std::string& orig
     BenchReport report;
     report.bench = json.at("bench").get<std::string>();
     for (const auto& [name, value] : json.at("settings").items()) {
+      place = "settings." + name + ": ";
       report.settings.emplace_back(name, value.get<std::string>());
     }
-    for (const ordered_json& row : json.at("rows")) report.rows.push_back(RowFromJson(row));
+    place.clear();
+    for (const ordered_json& row : json.at("rows")) {
+      place = "rows[" + std::to_string(report.rows.size()) + "]: ";
+      report.rows.push_back(RowFromJson(row));
+    }
     return report;
   } catch (const nlohmann::json::exception& error) {
-    return Status::Error(StatusCode::kInvalidArgument,
-                         origin + " is no report of flagstone bench --json: " + error.what());
+    return Malformed(origin, place, error);
   }
 }
 

@@ -15,6 +15,7 @@
 #include "flagstone/store.h"
 #include "lib/base/random.h"
 #include "tools/flagstone/geoip_import.h"
+#include "tools/flagstone/help_text.h"
 #include "tools/flagstone/latencies.h"
 #include "tools/flagstone/number_text.h"
 
@@ -586,7 +587,8 @@ void AddDemoCommand(CLI::App& app, Program& program) {
       ->type_name("KIND");
   demo->add_flag("--require-huge-pages", arguments->require_huge_pages,
                  "Fail rather than take smaller pages");
-  demo->add_option("--reads", arguments->reads, "How many reads to time, default 1000000")
+  demo->add_option("--reads", arguments->reads,
+                   "How many reads to time: 1 to 100000000, default 1000000")
       ->check(CLI::Range(uint64_t{1}, uint64_t{100'000'000}))
       ->type_name("N");
   demo->add_option("--progress", arguments->progress,
@@ -594,18 +596,18 @@ void AddDemoCommand(CLI::App& app, Program& program) {
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->type_name("WHEN");
   demo->add_flag("--json", arguments->json, "Print the numbers as JSON, no explanations");
-  demo->footer(
-      "Imports Debian's table of address ranges and their countries (package tor-geoipdb) into an\n"
-      "in-memory store and shows reads by ID, a transaction, a conflict, the pages granted and the "
-      "memory\n"
-      "used. Every answer is checked. Needs no root, no huge pages and no disk.\n"
-      "Examples:\n"
-      "  flagstone demo\n"
-      "  flagstone demo --pages=4k --json\n"
-      "  flagstone demo --file=mine.csv --on-bad-line=fail\n"
-      "Exit codes: 0 done, 1 a file could not be read, a bad line with --on-bad-line=fail, or the "
-      "store\n"
-      "refused (the line on stderr says why and the way out), 2 wrong command line");
+  demo->footer(HelpFooter({
+      .about =
+          "Imports Debian's table of address ranges and their countries (package tor-geoipdb) "
+          "into an in-memory store and shows reads by ID, a transaction, a conflict, the pages "
+          "granted and the memory used. Every answer is checked. Needs no root, no huge pages "
+          "and no disk.",
+      .examples = {"flagstone demo", "flagstone demo --pages=4k --json",
+                   "flagstone demo --file=mine.csv --on-bad-line=fail"},
+      .done = "every part was shown and every answer was right",
+      .failed = "a file could not be read, a bad line with --on-bad-line=fail, or the store "
+                "refused; the line on stderr says why and the way out",
+  }));
   demo->callback([arguments, &program] {
     const Status status = Demo(*arguments, program).Run();
     program.exit_code = status.ok() ? ExitCode::kDone : Complain(status);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/flagstone/help_text.h"
 #include "tools/flagstone/machine_checks.h"
 #include "tools/flagstone/machine_probe.h"
 
@@ -96,22 +97,19 @@ void AddDoctorCommand(CLI::App& app, Program& program) {
   doctor
       ->add_option("PATH", arguments->path,
                    "A folder for a store's files: direct I/O is tried there (4 KiB, nothing stays)")
-      ->type_name("");
+      ->type_name("FOLDER");
   doctor->add_flag("--strict", arguments->strict, "Exit with 1 for warnings, too");
   doctor->add_flag("--json", arguments->json, "Print JSON");
-  doctor->footer(
-      "Verdicts: ok; note, a fact to know; warn, works but slower or with less; fail, a store or "
-      "what you\n"
-      "asked about does not work. Every line that can be mended is followed by the command that "
-      "does it.\n"
-      "flagstone needs none of it: without huge pages, root or io_uring everything works.\n"
-      "Examples:\n"
-      "  flagstone doctor\n"
-      "  flagstone doctor /var/lib/myservice --json\n"
-      "  flagstone doctor --quiet --strict || echo 'not as fast as it could be'\n"
-      "Exit codes: 0 nothing failed, 1 something failed (with --strict: or was warned about), 2 "
-      "wrong\n"
-      "command line");
+  doctor->footer(HelpFooter({
+      .about = "Verdicts: ok; note, a fact to know; warn, works but slower or with less; fail, a "
+               "store or what you asked about does not work. Every line that can be mended is "
+               "followed by the command that does it.\n"
+               "flagstone needs none of it: without huge pages, root or io_uring everything works.",
+      .examples = {"flagstone doctor", "flagstone doctor /var/lib/myservice --json",
+                   "flagstone doctor --quiet --strict || echo 'not as fast as it could be'"},
+      .done = "nothing failed",
+      .failed = "something failed; with --strict: or was warned about",
+  }));
   doctor->callback([arguments, &program] { program.exit_code = Examine(*arguments, program); });
 }
 

@@ -13,6 +13,7 @@
 #include "flagstone/internal/slot.h"
 #include "flagstone/record_id.h"
 #include "lib/base/utc_time.h"
+#include "tools/flagstone/help_text.h"
 #include "tools/flagstone/number_text.h"
 
 namespace flagstone::tool {
@@ -249,8 +250,10 @@ ExitCode ShowLayout(const IdArguments& arguments, const Program& program) {
 
 void AddLayoutOptions(CLI::App* command, IdArguments* arguments) {
   command
-      ->add_option("--layout", arguments->layout_name,
-                   "The store's layout, default standalone; custom takes the five options below")
+      ->add_option(
+          "--layout", arguments->layout_name,
+          "The store's layout: standalone (default), large, fleet; or custom, which takes the "
+          "five options below")
       ->check(CLI::IsMember({"standalone", "large", "fleet", "custom"}))
       ->type_name("NAME");
   const auto custom = [&](const char* name, auto& field, const char* description) {
@@ -267,10 +270,10 @@ void AddLayoutOptions(CLI::App* command, IdArguments* arguments) {
 }
 
 CLI::App* AddIdCommand(CLI::App* id, const char* name, const char* description,
-                       const std::shared_ptr<IdArguments>& arguments, const char* footer) {
+                       const std::shared_ptr<IdArguments>& arguments, const HelpEnd& end) {
   CLI::App* const command = id->add_subcommand(name, description);
   AddLayoutOptions(command, arguments.get());
-  command->footer(footer);
+  command->footer(HelpFooter(end));
   return command;
 }
 
@@ -287,35 +290,47 @@ void AddIds(CLI::App* command, IdArguments* arguments) {
 void AddIdCommands(CLI::App& app, Program& program) {
   CLI::App* const id = app.add_subcommand("id", "What record IDs say about themselves");
   id->require_subcommand(1);
-  id->footer(
-      "An ID is a time, a size class and a place. These commands need no store, only its layout.\n"
-      "Examples:\n"
-      "  flagstone id decode r0e5dak0r028t5 0x0715aa9830012345\n"
-      "  flagstone id explain r0e5dak0r028t5\n"
-      "  flagstone id layout --layout=fleet");
+  constexpr const char* kAllAreIds = "every ID is one of the layout";
+  constexpr const char* kSomeAreNot = "at least one is not; the others are shown";
+  id->footer(HelpFooter({
+      .about = "An ID is a time, a size class and a place. These commands need no store, only its "
+               "layout.",
+      .examples = {"flagstone id decode r0e5dak0r028t5 0x0715aa9830012345",
+                   "flagstone id explain r0e5dak0r028t5", "flagstone id layout --layout=fleet"},
+      .done = "done",
+      .failed = "an ID is none of the layout, or a new store may not have the layout",
+  }));
   const auto add_shower = [&](const char* name, const char* description, Detail detail,
-                              const char* footer) {
+                              const HelpEnd& end) {
     const auto arguments = std::make_shared<IdArguments>();
-    CLI::App* const command = AddIdCommand(id, name, description, arguments, footer);
+    CLI::App* const command = AddIdCommand(id, name, description, arguments, end);
     AddIds(command, arguments.get());
     command->callback([arguments, detail, &program] {
       program.exit_code = ShowIds(*arguments, detail, program);
     });
   };
-  add_shower(
-      "decode", "One line for each ID", Detail::kLine,
-      "Example: flagstone id decode r0e5dak0r028t5\n"
-      "Exit code: 0 all are IDs of the layout, 1 at least one is not (the others are shown), "
-      "2 wrong command line");
+  add_shower("decode", "One line for each ID", Detail::kLine,
+             {.about = "",
+              .examples = {"flagstone id decode r0e5dak0r028t5",
+                           "flagstone id decode --json 510501703393551173",
+                           "cut -f1 ids.tsv | flagstone id decode -"},
+              .done = kAllAreIds,
+              .failed = kSomeAreNot});
   add_shower("explain", "The bits of each ID and what they mean", Detail::kDrawing,
-             "Example: flagstone id explain --layout=fleet 0x0e2b553320001234\n"
-             "Exit code: as of `flagstone id decode`");
+             {.about = "",
+              .examples = {"flagstone id explain r0e5dak0r028t5",
+                           "flagstone id explain --layout=fleet 0x0e2b553320001234"},
+              .done = kAllAreIds,
+              .failed = kSomeAreNot});
   const auto arguments = std::make_shared<IdArguments>();
   CLI::App* const layout = AddIdCommand(
       id, "layout", "The bits of a layout, how long it lasts, how much fits", arguments,
-      "Example: flagstone id layout --layout=custom --tick-seconds=4 --tick-bits=29 --node-bits=3\n"
-      "Exit code: 0 a new store may have this layout, 1 it may not (too little time left), "
-      "2 wrong command line");
+      {.about = "",
+       .examples = {"flagstone id layout --layout=fleet",
+                    "flagstone id layout --layout=custom --tick-seconds=4 --tick-bits=29 "
+                    "--node-bits=3"},
+       .done = "a new store may have this layout",
+       .failed = "it may not: too little of its time is left"});
   layout->callback([arguments, &program] { program.exit_code = ShowLayout(*arguments, program); });
 }
 

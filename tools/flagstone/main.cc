@@ -1,13 +1,16 @@
 // The flagstone program: parses the command line and hands over to one command.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "flagstone/version.h"
 #include "tools/flagstone/bench_command.h"
+#include "tools/flagstone/completion_command.h"
 #include "tools/flagstone/demo_command.h"
 #include "tools/flagstone/doctor_command.h"
+#include "tools/flagstone/help_text.h"
 #include "tools/flagstone/id_command.h"
 #include "tools/flagstone/program.h"
 
@@ -40,29 +43,30 @@ ExitCode ComplainAboutCommandLine(const CLI::App& app, const CLI::ParseError& mi
 }
 
 void DescribeProgram(CLI::App& app, Program& program) {
+  app.formatter(std::make_shared<HelpFormatter>());
   app.require_subcommand(1);
   // --color and --quiet may stand behind the command, too.
   app.fallthrough();
-  app.set_version_flag("--version", std::string("flagstone ") + Version());
+  app.set_version_flag("--version", std::string("flagstone ") + Version(), "Print the version");
   app.set_help_flag("-h,--help", "Print this help; `flagstone COMMAND --help` tells more");
   app.add_option("--color", program.color,
                  "auto (default): on a terminal, unless NO_COLOR is set; always; never")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->type_name("WHEN");
   app.add_flag("-q,--quiet", program.quiet, "Print results and errors only, no explanations");
-  app.footer(
-      "Start here:\n"
-      "  flagstone demo             see a store at work on a real file\n"
-      "  flagstone doctor           see what this machine offers, and what would mend it\n"
-      "  flagstone bench read       measure it against a flat array\n"
-      "  flagstone id explain ID    see what the bits of a record ID say\n"
-      "Exit codes:\n"
-      "  0  done\n"
-      "  1  it could not be done; one line on stderr, `flagstone: ...`, says what, where and the "
-      "way out\n"
-      "  2  wrong command line; nothing was done\n"
-      "Results go to stdout, everything else to stderr. With --json a command prints one JSON "
-      "document.");
+  app.footer(HelpFooter({
+      .about = "Results go to stdout, everything else to stderr. With --json a command prints one "
+               "JSON document.",
+      .examples =
+          {"flagstone demo             see a store at work on a real file",
+           "flagstone doctor           see what this machine offers, and what would mend it",
+           "flagstone bench read       measure it against a flat array",
+           "flagstone id explain ID    see what the bits of a record ID say"},
+      .done = "done",
+      .failed = "it could not be done; one line on stderr, `flagstone: ...`, says what, where and "
+                "the way out",
+      .wrong_answer = "a benchmark got a wrong answer; no figure of its run counts",
+  }));
 }
 
 // Output that did not arrive (a full disk) is a failure, whatever the command thought.
@@ -80,6 +84,7 @@ ExitCode Run(int argc, char** argv) {
   AddIdCommands(app, program);
   AddDoctorCommand(app, program);
   AddBenchCommands(app, program);
+  AddCompletionCommand(app, program);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {

@@ -49,6 +49,17 @@ TEST(StatusTest, ConflictNamesTheTimestampToWaitFor) {
   EXPECT_NE(Status::Conflict(0).message().find("not ended"), std::string::npos);
 }
 
+TEST(StatusTest, AtPutsThePlaceBeforeTheMessageAndKeepsTheRest) {
+  const Status error = Status::Error(StatusCode::kIoError, "read failed").At("line 3").At("file x");
+  EXPECT_EQ(error.ToString(), "IO_ERROR: file x: line 3: read failed");
+  const Status conflict = Status::Conflict(41).At("operation 2");
+  EXPECT_EQ(conflict.code(), StatusCode::kConflict);
+  EXPECT_EQ(conflict.conflict_timestamp(), 41u);
+  EXPECT_EQ(conflict.message(), "operation 2: " + Status::Conflict(41).message());
+  EXPECT_TRUE(Status::Ok().At("anywhere").ok());
+  EXPECT_EQ(Status::Ok().At("anywhere").message(), "");
+}
+
 TEST(StatusTest, ResultHoldsEitherAValueOrAStatus) {
   const Result<int> seven = 7;
   EXPECT_TRUE(seven.ok());

@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "tests/support/store_subjects.h"
+
 namespace flagstone {
 namespace {
 
@@ -22,10 +24,8 @@ class StoreTest : public testing::Test {
   StoreTest() : store_(*Store::OpenInMemory(Options())), session_(*store_.NewSession()) {}
 
   static StoreOptions Options() {
-    StoreOptions options;
+    StoreOptions options = testkit::TestStoreOptions();
     options.memory.limit_bytes = 256 << 20;
-    options.pages.page_kind = PageKind::k4KiB;
-    options.maintenance.mode = MaintenanceMode::kCallerDriven;
     return options;
   }
   void Settle() {
