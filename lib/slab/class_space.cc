@@ -10,6 +10,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/planted_bug.h"
+#include "lib/id/slot_generation.h"
 
 namespace flagstone::slab {
 namespace {
@@ -113,7 +114,7 @@ Result<uint32_t> ClassSpace::TakeFreeExtent(uint32_t current_tick) {
   for (size_t tried = free_home_extents_.size(); tried > 0; --tried) {
     const uint32_t extent = free_home_extents_.front();
     free_home_extents_.pop_front();
-    if (extents_[extent].tick_floor >= current_tick) {
+    if (!id::MayIssue(extents_[extent].tick_floor, current_tick)) {
       free_home_extents_.push_back(extent);
       continue;
     }
@@ -162,7 +163,7 @@ Slab* ClassSpace::OwnWhole(uint16_t table, uint32_t extent, std::unique_ptr<Slab
 
 Result<Slab*> ClassSpace::TakeSharedSlab(uint16_t table, uint32_t current_tick) {
   if (shared_with_room_.empty() ||
-      extents_[shared_with_room_.back()].shared_tick_floor >= current_tick) {
+      !id::MayIssue(extents_[shared_with_room_.back()].shared_tick_floor, current_tick)) {
     auto slabs = std::make_unique<std::unique_ptr<Slab>[]>(kSlabsPerSharedExtent);
     shared_with_room_.reserve(shared_with_room_.size() + 1);
     Result<uint32_t> extent = TakeFreeExtent(current_tick);
@@ -209,6 +210,21 @@ Result<Slab*> ClassSpace::TakeHomeSlab(uint16_t table, uint32_t slabs_owned,
   Result<uint32_t> extent = TakeFreeExtent(current_tick);
   if (!extent.ok()) return extent.status();
   return OwnWhole(table, *extent, std::move(slab));
+}
+
+bool ClassSpace::WaitsForLaterTick(uint32_t current_tick) const {
+  base::MutexLock lock(&mutex_);
+  const auto waits = [current_tick](uint32_t tick_floor) {
+    return !id::MayIssue(tick_floor, current_tick);
+  };
+  return std::any_of(free_home_extents_.begin(), free_home_extents_.end(),
+                     [&](uint32_t extent) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                       return waits(extents_[extent].tick_floor);
+                     }) ||
+         std::any_of(shared_with_room_.begin(), shared_with_room_.end(),
+                     [&](uint32_t extent) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                       return waits(extents_[extent].shared_tick_floor);
+                     });
 }
 
 Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32_t index) {

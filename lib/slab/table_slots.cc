@@ -50,8 +50,9 @@ Status TableSlots::Refill(HomeSlotCache& cache) {
     if (TakeFree(cache, tick) || TakeUnused(cache, tick)) return Status::Ok();
     Status grown = Grow(tick);
     if (grown.ok()) continue;
-    // All memory is in use. If free slots only wait for the next tick, let it come early.
-    if (with_free_.empty()) return grown;
+    // All memory is in use. If free slots, or extents that were given back, only wait for the next
+    // tick, let it come early.
+    if (with_free_.empty() && !space_.WaitsForLaterTick(tick)) return grown;
     if (Result<uint32_t> later = ticks_.RunAhead(tick); !later.ok()) return later.status();
   }
 }
@@ -194,6 +195,7 @@ void TableSlots::GiveBackUnissued(HomeSlotCache& cache) {
 
 size_t TableSlots::RetractEmptySlabs() {
   base::MutexLock lock(&mutex_);
+  retracted_.reserve(retracted_.size() + slabs_.size());  // what can fail comes first
   std::erase_if(slabs_, [&](Slab* slab) {
     if (!slab->empty()) return false;
     if (slab->queued) with_free_.Remove(*slab);
