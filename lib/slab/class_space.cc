@@ -26,7 +26,7 @@ Result<std::atomic<uint16_t>*> MapOwnerTable(uint64_t count) {
     return Status::Error(StatusCode::kResourceExhausted,
                          "extent table: mmap of " + std::to_string(count * sizeof(uint16_t)) +
                              " bytes failed: " + std::strerror(errno) +
-                             "; raise the address-space limit (ulimit -v)");
+                             "; raise the limits of address space and data (ulimit -v, ulimit -d)");
   }
   return static_cast<std::atomic<uint16_t>*>(pages);
 }

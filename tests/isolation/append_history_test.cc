@@ -16,8 +16,9 @@ namespace flagstone::testkit {
 namespace {
 
 constexpr uint32_t kTxnsPerHistory = 2'560;
-// 200 histories are the 512,000 transactions of a submission.
+// The 512,000 transactions of a submission, the 100 million of a long run.
 constexpr uint64_t kHistories = 200;
+constexpr uint64_t kHistoriesLong = 39'063;
 
 TEST(AppendHistoryTest, EveryHistoryIsWhatItsLevelAllows) {
   ScorecardRow row;
@@ -25,7 +26,7 @@ TEST(AppendHistoryTest, EveryHistoryIsWhatItsLevelAllows) {
   row.name = "isolation on records";
   row.unit = "transactions";
   row.seed = 1;
-  const uint64_t histories = tests::ScaledCount(kHistories);
+  const uint64_t histories = tests::RowCount(kHistories, kHistoriesLong);
   uint64_t snapshot_histories = 0;
   uint64_t write_skews = 0;
   const auto begin = std::chrono::steady_clock::now();

@@ -16,7 +16,7 @@ TEST(PinnedHistoryTest, SnapshotsAndGuardsAgreeWithTheModelUnderReclamation) {
   row.name = "snapshots against reclamation";
   row.unit = "runs";
   row.seed = 1;
-  const uint64_t runs = tests::ScaledCount(2'000);
+  const uint64_t runs = tests::RowCount(2'000, 500'000);
   uint64_t commits = 0;
   for (; row.count < runs; ++row.count) {
     PinnedHistoryOptions options;
