@@ -33,6 +33,7 @@ enum class PlantedBug : uint8_t {
   kFreshSnapshotCut,           // a snapshot that holds nothing back yet is given up
   kSnapshotNeverCut,           // a forgotten snapshot keeps its versions for ever
   kEndedSessionKeepsSlots,     // what a session held in advance is lost with it
+  kCompactionAwaitsQuiet,      // CompactStorage() ends when writers do
   kGuardedExtentReturned,      // memory is given back under a guard
   kRoomAfterTaking,            // a slot is taken before there is room to remember it
   kRequiredPagesDoneWithout,   // require_huge_pages is not asked
