@@ -13,7 +13,8 @@ using SmallRing = BasicChangedRing<internal::StdAtomics, uint64_t, 4>;
 
 std::vector<uint64_t> Drain(SmallRing& ring, uint64_t count_max) {
   std::vector<uint64_t> ids;
-  EXPECT_EQ(ring.Drain(count_max, [&](uint64_t id) { ids.push_back(id); }), ids.size());
+  const uint64_t count = ring.Drain(count_max, [&](uint64_t id) { ids.push_back(id); });
+  EXPECT_EQ(count, ids.size());
   return ids;
 }
 
