@@ -283,22 +283,21 @@ TEST(PlantedBugsTest, EveryPlantedBugIsCaughtByItsWorkload) {
   row.seed = 1;
   // The rows whose proof a bug is; their counts come from the programs that run the same workloads
   // without the bugs.
-  std::map<uint32_t, ScorecardRow> watched = {
-      {6, {.number = 6, .name = "isolation on records", .unit = "transactions", .seed = 1}},
-      {8, {.number = 8, .name = "snapshots against reclamation", .unit = "runs", .seed = 1}},
-      {16, {.number = 16, .name = "clocks", .unit = "scripts"}},
-      {18,
-       {.number = 18,
-        .name = "stalled readers, thread churn",
-        .unit = "readers and threads",
-        .seed = 1}},
-      {19,
-       {.number = 19,
-        .name = "no huge pages, limits, denied calls",
-        .unit = "configurations",
-        .seed = 1}},
-      {21, {.number = 21, .name = "out of memory at the n-th allocation", .unit = "failures"}},
+  std::map<uint32_t, ScorecardRow> watched;
+  const auto watch = [&watched](uint32_t number, const char* name, const char* unit,
+                                uint64_t seed) {
+    ScorecardRow& one = watched[number];
+    one.number = number;
+    one.name = name;
+    one.unit = unit;
+    one.seed = seed;
   };
+  watch(6, "isolation on records", "transactions", 1);
+  watch(8, "snapshots against reclamation", "runs", 1);
+  watch(16, "clocks", "scripts", 0);
+  watch(18, "stalled readers, thread churn", "readers and threads", 1);
+  watch(19, "no huge pages, limits, denied calls", "configurations", 1);
+  watch(21, "out of memory at the n-th allocation", "failures", 0);
   for (const Plant& plant : Plants()) {
     SCOPED_TRACE(plant.name);
     base::planted_bug.store(plant.bug);
