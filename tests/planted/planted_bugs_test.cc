@@ -210,7 +210,8 @@ std::string GrowWithoutHugePages(const PageOptions& pages, int lock_error,
   Result<std::unique_ptr<page::ExtentRange>> range =
       page::ExtentRange::Reserve(options, account, system);
   if (!range.ok()) return range.status().ToString();
-  return judge((*range)->Map(0, 1).status(), reported);
+  const Status grown = (*range)->Map(0, 1).status();
+  return judge(grown, reported);
 }
 std::string RequiredPages() {
   PageOptions pages;
@@ -265,7 +266,7 @@ const std::vector<Plant>& Plants() {
       {PlantedBug::kSnapshotNeverCut, 18, "snapshot never cut", CutSnapshots},
       {PlantedBug::kEndedSessionKeepsSlots, 18, "ended session keeps slots", EndManySessions},
       {PlantedBug::kCompactionAwaitsQuiet, 18, "compaction awaits quiet",
-       [] { return CompactBesideWriters(std::chrono::seconds(5)); }},
+       [] { return CompactBesideAPinnedReader(std::chrono::seconds(5)); }},
       {PlantedBug::kGuardedExtentReturned, 8, "guarded extent returned", GuardASlotOfAnEmptySlab},
       {PlantedBug::kRoomAfterTaking, 21, "room after taking", FailedAllocations},
       {PlantedBug::kRequiredPagesDoneWithout, 19, "required pages done without", RequiredPages},
@@ -333,7 +334,7 @@ TEST(PlantedBugsTest, TheWorkloadsAreSilentWithoutThem) {
   EXPECT_EQ(ReadStatesOfThePast(), "");
   EXPECT_EQ(BeginWhileAnOldSnapshotIsCut(), "");
   EXPECT_EQ(EndManySessions(), "");
-  EXPECT_EQ(CompactBesideWriters(std::chrono::minutes(1)), "");
+  EXPECT_EQ(CompactBesideAPinnedReader(std::chrono::minutes(1)), "");
   EXPECT_EQ(GuardASlotOfAnEmptySlab(), "");
   EXPECT_EQ(FailedAllocations(), "");
   EXPECT_EQ(RequiredPages(), "");

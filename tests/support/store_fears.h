@@ -13,6 +13,9 @@ namespace flagstone::testkit {
 // CompactStorage() ends within `limit` while other threads go on changing records.
 std::string CompactBesideWriters(std::chrono::milliseconds limit);
 
+// The same while a reader is in the middle of a call, which each cycle waits for in vain.
+std::string CompactBesideAPinnedReader(std::chrono::milliseconds limit);
+
 // Every state within history_retention can be read, and one before it is refused, not guessed.
 std::string ReadStatesOfThePast();
 

@@ -6,8 +6,9 @@
 namespace flagstone::testkit {
 namespace {
 
-TEST(StoreFearsTest, CompactionEndsWhileWritersGoOn) {
+TEST(StoreFearsTest, CompactionEndsWhileWritersAndReadersGoOn) {
   EXPECT_EQ(CompactBesideWriters(std::chrono::minutes(1)), "");
+  EXPECT_EQ(CompactBesideAPinnedReader(std::chrono::minutes(1)), "");
 }
 
 TEST(StoreFearsTest, NoStateOfTheRetentionWindowIsReclaimed) {
