@@ -27,17 +27,29 @@ ZipfGenerator::ZipfGenerator(uint64_t item_count, double theta)
     : item_count_(std::max<uint64_t>(item_count, 1)),
       theta_(theta),
       zeta_n_(Zeta(item_count_, theta)),
-      alpha_(1 / (1 - theta)),
-      eta_((1 - std::pow(2.0 / static_cast<double>(item_count_), 1 - theta)) /
-           (1 - Zeta(2, theta) / zeta_n_)) {}
+      area_first_(Integral(1.5) - 1),
+      area_end_(Integral(static_cast<double>(item_count_) + 0.5)),
+      surely_within_(2 - InverseIntegral(Integral(2.5) - Weight(2))) {}
 
+double ZipfGenerator::Weight(double x) const { return std::pow(x, -theta_); }
+double ZipfGenerator::Integral(double x) const { return std::pow(x, 1 - theta_) / (1 - theta_); }
+double ZipfGenerator::InverseIntegral(double area) const {
+  return std::pow(std::max(area * (1 - theta_), 0.0), 1 / (1 - theta_));
+}
+
+// A point under the hat, whose columns reach half a step to both sides of each number. The hat is
+// convex, so a column's area exceeds the number's weight a little: what falls in the excess is
+// thrown away. (The first column is cut to its weight beforehand.)
 uint64_t ZipfGenerator::NextRank(base::Random& random) const {
-  const double u = random.Fraction();
-  const double uz = u * zeta_n_;
-  if (uz < 1 || item_count_ == 1) return 0;
-  if (uz < 1 + std::pow(0.5, theta_) || item_count_ == 2) return 1;
-  const double rank = static_cast<double>(item_count_) * std::pow(eta_ * u - eta_ + 1, alpha_);
-  return std::min(static_cast<uint64_t>(rank), item_count_ - 1);
+  const double last = static_cast<double>(item_count_);
+  for (;;) {
+    const double area = area_end_ + random.Fraction() * (area_first_ - area_end_);
+    const double x = InverseIntegral(area);
+    const double number = std::clamp(std::floor(x + 0.5), 1.0, last);
+    if (number - x <= surely_within_ || area >= Integral(number + 0.5) - Weight(number)) {
+      return static_cast<uint64_t>(number) - 1;
+    }
+  }
 }
 
 uint64_t ZipfGenerator::Scatter(uint64_t rank) const {

@@ -29,6 +29,16 @@ enum class PlantedBug : uint8_t {
   kNoDeleteReserve,            // a full store cannot be emptied
   kCutSnapshotReadsOn,         // a snapshot that was given up is not told
   kTombstoneReclaimedEarly,    // a deleted record goes although a snapshot still reads it
+  kHistoryForgotten,           // the retention window's versions are dropped
+  kFreshSnapshotCut,           // a snapshot that holds nothing back yet is given up
+  kSnapshotNeverCut,           // a forgotten snapshot keeps its versions for ever
+  kEndedSessionKeepsSlots,     // what a session held in advance is lost with it
+  kCompactionAwaitsQuiet,      // CompactStorage() ends when writers do
+  kGuardedExtentReturned,      // memory is given back under a guard
+  kRoomAfterTaking,            // a slot is taken before there is room to remember it
+  kRequiredPagesDoneWithout,   // require_huge_pages is not asked
+  kFallbackNotReported,        // smaller pages than asked for, and nobody is told
+  kLockFailureIgnored,         // lock_memory without locked memory
   kCount,
 };
 

@@ -27,8 +27,10 @@ Result<std::unique_ptr<Registry>> Registry::Create(uint32_t count_max,
   if (pages == MAP_FAILED) {
     return Status::Error(StatusCode::kResourceExhausted,
                          "session table: mmap of " + std::to_string(bytes) + " bytes for " +
-                             std::to_string(count_max) + " sessions failed: " +
-                             std::strerror(errno) + "; lower sessions_max or raise the limit");
+                             std::to_string(count_max) +
+                             " sessions failed: " + std::strerror(errno) +
+                             "; lower sessions_max, or raise the limits of address space and data "
+                             "(ulimit -v, ulimit -d)");
   }
   // Kernels before 4.14 do not know it; then a forked child is only told apart by Store's own
   // calls.

@@ -99,7 +99,12 @@ enum class LeaseOrder : uint8_t { kPersistThenPublish, kPublishThenPersist };
 
 // The rules that the never-twice promise rests on, one function each. Tests plant a bug by
 // replacing one.
+// What the source is built on stands here too, so that tests run it under a model of memory.
 struct TickRules {
+  template <typename T>
+  using Atomic = std::atomic<T>;
+  using Mutex = std::mutex;
+
   static constexpr LeaseOrder kLeaseOrder = LeaseOrder::kPersistThenPublish;
 
   static constexpr uint64_t FirstTick(uint64_t lease_end_found, uint64_t wall_tick) {
@@ -202,15 +207,15 @@ class BasicTickSource {
 
   // Atomic. Written under advance_mutex_; read anywhere. Release/acquire, so that who issues a tick
   // happens after the Persist() that covers it.
-  std::atomic<uint32_t> current_{kNoTick};
+  typename Rules::template Atomic<uint32_t> current_{kNoTick};
   // Atomic. Written under renew_mutex_, released after Persist(); read anywhere.
-  std::atomic<uint64_t> lease_end_;
+  typename Rules::template Atomic<uint64_t> lease_end_;
 
-  mutable std::mutex renew_mutex_;
+  mutable typename Rules::Mutex renew_mutex_;
   // Guarded by renew_mutex_: the first failure after which the storage is not asked again.
   Status failure_;
 
-  mutable std::mutex advance_mutex_;
+  mutable typename Rules::Mutex advance_mutex_;
   // Guarded by advance_mutex_. The tick that time and running ahead have earned, whether or not the
   // lease covers it yet, and the monotonic moment from which the next one is earned.
   uint64_t earned_tick_;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "lib/base/check.h"
+#include "lib/base/planted_bug.h"
 #include "lib/page/smaps.h"
 
 namespace flagstone::page {
@@ -143,7 +144,9 @@ Result<uint32_t> ExtentRange::Map(uint32_t first_extent, uint32_t extent_count,
     Undo(growth);
     return status;
   }
-  for (const Step& step : growth.steps) Record(step);
+  for (const Step& step : growth.steps) {
+    if (!base::Planted(base::PlantedBug::kFallbackNotReported)) Record(step);
+  }
   uint32_t usable_end = first_extent;
   while (usable_end < extent_count_max_ && extent_at(usable_end).state == ExtentState::kMapped &&
          (usable_end < span.end() || usable_end < growth.mapped.back().span.end())) {
@@ -203,8 +206,9 @@ Status ExtentRange::DescendLadder(Span span, Growth* growth) {
     if (grant.count >= span.count) return Status::Ok();
     span = {span.first + grant.count, span.count - grant.count};
     const std::optional<PageKind> below = RungBelow(kind);
-    if (!below || options_.pages.require_huge_pages ||
-        grant.shortage.scope == ShortageScope::kEveryKind) {
+    const bool required = options_.pages.require_huge_pages &&
+                          !base::Planted(base::PlantedBug::kRequiredPagesDoneWithout);
+    if (!below || required || grant.shortage.scope == ShortageScope::kEveryKind) {
       return ErrorFrom(grant.shortage, span);
     }
     growth->steps.push_back({kind, *below, BytesOf(span.count), std::move(grant.shortage.reason)});
@@ -426,7 +430,8 @@ std::optional<Shortage> ExtentRange::FillAndLock(PageKind kind, Span span) {
     }
   }
   if (options_.pages.lock_memory) {
-    if (const int error = system_.Lock(address, bytes); error != 0) {
+    const int error = system_.Lock(address, bytes);
+    if (error != 0 && !base::Planted(base::PlantedBug::kLockFailureIgnored)) {
       return ExplainLock(system_, error, bytes);
     }
   }

@@ -10,6 +10,7 @@
 #include <charconv>
 #include <string_view>
 
+#include "lib/page/memory_cgroup.h"
 #include "lib/page/system_memory.h"
 
 namespace flagstone::page {
@@ -83,40 +84,6 @@ void AddPools(const std::string& directory, std::optional<int> node,
   }
 }
 
-// The process's group in the hierarchy of `controller`: "4:memory:/a/b" or, for version 2,
-// "0::/a/b".
-std::optional<std::string> CgroupOf(std::string_view text, std::string_view controller) {
-  while (!text.empty()) {
-    const size_t end = text.find('\n');
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    const size_t first = line.find(':');
-    const size_t second = line.find(':', first == std::string_view::npos ? 0 : first + 1);
-    if (first == std::string_view::npos || second == std::string_view::npos) continue;
-    const std::string list = "," + std::string(line.substr(first + 1, second - first - 1)) + ",";
-    const std::string wanted = controller.empty() ? ",," : "," + std::string(controller) + ",";
-    if (list.find(wanted) != std::string::npos) return std::string(line.substr(second + 1));
-  }
-  return std::nullopt;
-}
-
-// Directories that may hold the group's files. In a container the path the kernel names is often
-// the host's, and the files are at the mount's top.
-std::vector<std::string> CgroupDirectories(const std::string& root, std::string_view controller) {
-  const std::string groups = TextOf(root + "/proc/self/cgroup");
-  std::vector<std::string> directories;
-  if (const auto group = CgroupOf(groups, controller)) {
-    const std::string mount = root + "/sys/fs/cgroup/" + std::string(controller);
-    directories.insert(directories.end(), {mount + *group, mount});
-  }
-  if (const auto group = CgroupOf(groups, "")) {
-    for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-      directories.insert(directories.end(), {root + mount + *group, root + mount});
-    }
-  }
-  return directories;
-}
-
 // The first of the files that can be read: version 2 says "max" and version 1 a huge number for no
 // limit.
 struct CgroupLimit {
@@ -140,7 +107,8 @@ std::optional<CgroupLimit> LimitOf(const std::vector<std::string>& directories,
 }
 
 void AddHugePageCgroupLimits(const std::string& root, HostReport* report) {
-  const std::vector<std::string> directories = CgroupDirectories(root, "hugetlb");
+  const std::vector<std::string> directories =
+      CgroupDirectories(SystemMemory::Real(), root, "hugetlb");
   struct Size {
     uint64_t page_bytes;
     const char* name;
@@ -191,10 +159,7 @@ HostReport ReadHostReport(const std::string& root) {
   report.memlock_limit_bytes = SoftLimit(RLIMIT_MEMLOCK);
   report.address_limit_bytes = SoftLimit(RLIMIT_AS);
   AddHugePageCgroupLimits(root, &report);
-  if (const auto memory =
-          LimitOf(CgroupDirectories(root, "memory"), {"memory.max", "memory.limit_in_bytes"})) {
-    report.memory_cgroup_limit_bytes = memory->bytes;
-  }
+  report.memory_cgroup = TightestMemoryCgroup(SystemMemory::Real(), root);
   report.mapping_count_max = NumberOf(root + "/proc/sys/vm/max_map_count");
   report.overcommit_mode = static_cast<int>(NumberOf(root + "/proc/sys/vm/overcommit_memory"));
   report.memory_available_bytes = MemAvailableIn(TextOf(root + "/proc/meminfo"));

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "lib/page/memory_cgroup.h"
+
 namespace flagstone::page {
 
 // One pool of explicit pages: of the machine, or of one NUMA node.
@@ -43,9 +45,9 @@ struct HostReport {
   std::optional<uint64_t> memlock_limit_bytes;  // RLIMIT_MEMLOCK (soft); empty: unlimited
   std::optional<uint64_t> address_limit_bytes;  // RLIMIT_AS (soft); empty: unlimited
   std::vector<HugePageCgroupLimit> huge_page_cgroup_limits;
-  std::optional<uint64_t> memory_cgroup_limit_bytes;  // empty: no limit found
-  std::vector<int> numa_nodes;                        // with memory
-  uint64_t mapping_count_max = 0;                     // vm.max_map_count
+  std::optional<MemoryCgroup> memory_cgroup;  // the tightest; empty: no limit found
+  std::vector<int> numa_nodes;                // with memory
+  uint64_t mapping_count_max = 0;             // vm.max_map_count
   int overcommit_mode = 0;
   uint64_t memory_available_bytes = 0;
   // membarrier(2) private expedited can be used; without it readers pay a full barrier each.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "lib/page/memory_cgroup.h"
 #include "lib/page/page_size.h"
 
 namespace flagstone::page {
@@ -39,6 +40,18 @@ std::optional<uint64_t> StatusBytes(SystemMemory& system, std::string_view key) 
 
 std::string LimitText(const rlimit& limit) {
   return limit.rlim_cur == RLIM_INFINITY ? "unlimited" : std::to_string(limit.rlim_cur);
+}
+
+// "; the memory cgroup ..." when its limit leaves less than `bytes`.
+std::string IfCgroupIsInTheWay(SystemMemory& system, uint64_t bytes) {
+  const std::optional<MemoryCgroup> cgroup = TightestMemoryCgroup(system);
+  if (!cgroup || bytes <= cgroup->headroom_bytes()) return "";
+  return "; the memory cgroup allows " + std::to_string(cgroup->limit_bytes) + " bytes with " +
+         std::to_string(cgroup->limit_bytes - cgroup->headroom_bytes()) + " in use: raise it to " +
+         std::to_string(cgroup->limit_bytes + bytes - cgroup->headroom_bytes()) + " or more (" +
+         cgroup->file +
+         "; docker --memory, Kubernetes resources.limits.memory), or lower the "
+         "store's limit_bytes";
 }
 
 // ", RLIMIT_AS is 1000, 900 in use, 200 more needed (`ulimit -v`)" when that limit is in the way.
@@ -117,6 +130,7 @@ Shortage ExplainOrdinary(SystemMemory& system, const char* call, int error, uint
   std::string cause =
       IfInTheWay(system, RLIMIT_AS, "RLIMIT_AS", "VmSize", "`ulimit -v`, in KiB", bytes);
   cause += IfInTheWay(system, RLIMIT_DATA, "RLIMIT_DATA", "VmData", "`ulimit -d`, in KiB", bytes);
+  cause += IfCgroupIsInTheWay(system, bytes);
   const std::optional<uint64_t> overcommit = NumberIn(system, "/proc/sys/vm/overcommit_memory");
   if (cause.empty() && overcommit == 2) {
     cause =
@@ -124,7 +138,7 @@ Shortage ExplainOrdinary(SystemMemory& system, const char* call, int error, uint
         "write 0 to overcommit_memory";
   }
   if (cause.empty()) {
-    cause = "; free memory, a memory cgroup (memory.max) or /proc/sys/vm/max_map_count (" +
+    cause = "; free memory or /proc/sys/vm/max_map_count (" +
             std::to_string(NumberIn(system, "/proc/sys/vm/max_map_count").value_or(0)) +
             ") is in the way: raise it, or lower the store's limit_bytes";
   }

@@ -10,6 +10,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/planted_bug.h"
+#include "lib/id/slot_generation.h"
 
 namespace flagstone::slab {
 namespace {
@@ -25,7 +26,7 @@ Result<std::atomic<uint16_t>*> MapOwnerTable(uint64_t count) {
     return Status::Error(StatusCode::kResourceExhausted,
                          "extent table: mmap of " + std::to_string(count * sizeof(uint16_t)) +
                              " bytes failed: " + std::strerror(errno) +
-                             "; raise the address-space limit (ulimit -v)");
+                             "; raise the limits of address space and data (ulimit -v, ulimit -d)");
   }
   return static_cast<std::atomic<uint16_t>*>(pages);
 }
@@ -113,7 +114,7 @@ Result<uint32_t> ClassSpace::TakeFreeExtent(uint32_t current_tick) {
   for (size_t tried = free_home_extents_.size(); tried > 0; --tried) {
     const uint32_t extent = free_home_extents_.front();
     free_home_extents_.pop_front();
-    if (extents_[extent].tick_floor >= current_tick) {
+    if (!id::MayIssue(extents_[extent].tick_floor, current_tick)) {
       free_home_extents_.push_back(extent);
       continue;
     }
@@ -162,7 +163,7 @@ Slab* ClassSpace::OwnWhole(uint16_t table, uint32_t extent, std::unique_ptr<Slab
 
 Result<Slab*> ClassSpace::TakeSharedSlab(uint16_t table, uint32_t current_tick) {
   if (shared_with_room_.empty() ||
-      extents_[shared_with_room_.back()].shared_tick_floor >= current_tick) {
+      !id::MayIssue(extents_[shared_with_room_.back()].shared_tick_floor, current_tick)) {
     auto slabs = std::make_unique<std::unique_ptr<Slab>[]>(kSlabsPerSharedExtent);
     shared_with_room_.reserve(shared_with_room_.size() + 1);
     Result<uint32_t> extent = TakeFreeExtent(current_tick);
@@ -209,6 +210,21 @@ Result<Slab*> ClassSpace::TakeHomeSlab(uint16_t table, uint32_t slabs_owned,
   Result<uint32_t> extent = TakeFreeExtent(current_tick);
   if (!extent.ok()) return extent.status();
   return OwnWhole(table, *extent, std::move(slab));
+}
+
+bool ClassSpace::WaitsForLaterTick(uint32_t current_tick) const {
+  base::MutexLock lock(&mutex_);
+  const auto waits = [current_tick](uint32_t tick_floor) {
+    return !id::MayIssue(tick_floor, current_tick);
+  };
+  return std::any_of(free_home_extents_.begin(), free_home_extents_.end(),
+                     [&](uint32_t extent) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                       return waits(extents_[extent].tick_floor);
+                     }) ||
+         std::any_of(shared_with_room_.begin(), shared_with_room_.end(),
+                     [&](uint32_t extent) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                       return waits(extents_[extent].shared_tick_floor);
+                     });
 }
 
 Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32_t index) {

@@ -71,6 +71,9 @@ class ClassSpace {
   // A slab for table `table`: shared ones first, then whole extents. Its tick floor is below
   // `current_tick`. RESOURCE_EXHAUSTED names what ran out.
   Result<Slab*> TakeHomeSlab(uint16_t table, uint32_t slabs_owned, uint32_t current_tick);
+  // True when memory that was given back waits for a tick later than `current_tick`: TakeHomeSlab()
+  // failed for the tick, and a later one may find room.
+  bool WaitsForLaterTick(uint32_t current_tick) const;
   // The slab of extent `extent` that holds `index`, for an ID given from outside: an unowned extent
   // becomes the table's. INVALID_ARGUMENT when the extent is another table's or out of range.
   Result<Slab*> TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32_t index);

@@ -30,10 +30,11 @@ class OwnedExtents {
     void* pages = mmap(nullptr, count, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (pages == MAP_FAILED) {
-      return Status::Error(StatusCode::kResourceExhausted,
-                           "extent map of a table: mmap of " + std::to_string(count) +
-                               " bytes failed: " + std::strerror(errno) +
-                               "; raise the address-space limit (ulimit -v)");
+      return Status::Error(
+          StatusCode::kResourceExhausted,
+          "extent map of a table: mmap of " + std::to_string(count) +
+              " bytes failed: " + std::strerror(errno) +
+              "; raise the limits of address space and data (ulimit -v, ulimit -d)");
     }
     // A forked child has none of the memory that the entries speak of.
     static_cast<void>(madvise(pages, count, MADV_WIPEONFORK));

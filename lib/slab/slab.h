@@ -4,7 +4,8 @@
 // A free slot has ID 0; the begin field of its version word holds the tick of its last ID, the
 // older field of its link word the next free index + 1.
 //
-// Place       The unit that tables own (home slots) and version pools grow by (version slots).
+// Place       The unit that tables own (home slots) and version pools grow by (version slots). The
+//             functions are templates over the atomics policy: tests/model runs them too.
 // Invariants  1. Every slot is exactly one of: never used (at or above next_unused), free (linked
 //                here), or taken.
 //             2. free_count is the length of the list from free_head to free_tail.
@@ -74,18 +75,22 @@ class SlabQueue {
   size_t size_ = 0;
 };
 
-inline internal::Timestamp FreeSlotTick(const internal::SlotHeader& slot) {
-  return internal::BeginOf(slot.version.load(std::memory_order_relaxed));
+// The tick of the last ID that a free slot had.
+template <typename A>
+uint32_t FreeSlotTick(const internal::BasicSlotHeader<A>& slot) {
+  return static_cast<uint32_t>(internal::BeginOf(slot.version.load(std::memory_order_relaxed)));
 }
 
 // Marks `slot` free. `tick` is of its last ID (0 for version slots). The caller knows that no
 // reader can reach it.
-inline void WriteFreeSlot(internal::SlotHeader& slot, uint32_t tick, uint32_t next) {
+template <typename A>
+void WriteFreeSlot(internal::BasicSlotHeader<A>& slot, uint32_t tick, uint32_t next) {
   slot.id.store(0, std::memory_order_relaxed);
   slot.version.store(internal::VersionWord(tick, 0), std::memory_order_relaxed);
   slot.link.store(internal::LinkWord(0, next), std::memory_order_relaxed);
 }
-inline uint32_t NextFree(const internal::SlotHeader& slot) {
+template <typename A>
+uint32_t NextFree(const internal::BasicSlotHeader<A>& slot) {
   return internal::OlderOf(slot.link.load(std::memory_order_relaxed));
 }
 
@@ -94,7 +99,7 @@ template <typename SlotAt>
 void PushFreeAtTail(Slab& slab, uint32_t index, uint32_t tick, SlotAt&& at) {
   WriteFreeSlot(*at(index), tick, 0);
   if (slab.free_tail != 0) {
-    internal::SlotHeader& last = *at(slab.free_tail - 1);
+    auto& last = *at(slab.free_tail - 1);
     last.link.store(internal::LinkWord(0, index + 1), std::memory_order_relaxed);
   } else {
     slab.free_head = index + 1;

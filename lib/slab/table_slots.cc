@@ -5,6 +5,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/planted_bug.h"
+#include "lib/slab/slot_reuse.h"
 
 namespace flagstone::slab {
 namespace {
@@ -49,40 +50,27 @@ Status TableSlots::Refill(HomeSlotCache& cache) {
     if (TakeFree(cache, tick) || TakeUnused(cache, tick)) return Status::Ok();
     Status grown = Grow(tick);
     if (grown.ok()) continue;
-    // All memory is in use. If free slots only wait for the next tick, let it come early.
-    if (with_free_.empty()) return grown;
+    // All memory is in use. If free slots, or extents that were given back, only wait for the next
+    // tick, let it come early.
+    if (with_free_.empty() && !space_.WaitsForLaterTick(tick)) return grown;
     if (Result<uint32_t> later = ticks_.RunAhead(tick); !later.ok()) return later.status();
   }
 }
 
 bool TableSlots::TakeFree(HomeSlotCache& cache, uint32_t current_tick) {
-  for (size_t tried = with_free_.size(); tried > 0; --tried) {
-    Slab& slab = with_free_.front();
-    const auto at = SlotAt(slab);
-    while (slab.free_count > 0 && cache.recycled_count < batch_ &&
-           (FreeSlotTick(*at(slab.free_head - 1)) < current_tick ||
-            base::Planted(base::PlantedBug::kSlotReusedWithinItsTick))) {
-      const uint32_t index = PopFree(slab, at);
-      cache.recycled[cache.recycled_count++] = slab.extent << space_.geometry().index_bits | index;
-    }
-    const bool full = cache.recycled_count == batch_;
-    if (slab.free_count == 0) {
-      with_free_.PopFront();
-    } else if (!full) {
-      // Its oldest free slot is of this tick: the next slab may have an older one.
-      with_free_.PushBack(with_free_.PopFront());
-    }
-    if (full) break;
-  }
-  // Take() pops from the end; the slot freed first is to be used first.
-  std::reverse(cache.recycled, cache.recycled + cache.recycled_count);
-  return cache.recycled_count > 0;
+  return TakeFreeSlots(
+      with_free_, cache, batch_, space_.geometry().index_bits,
+      [this](const Slab& slab, uint32_t index) { return SlotAt(slab)(index); },
+      [current_tick](uint32_t last_tick) {
+        return id::MayIssue(last_tick, current_tick) ||
+               base::Planted(base::PlantedBug::kSlotReusedWithinItsTick);
+      });
 }
 
 bool TableSlots::TakeUnused(HomeSlotCache& cache, uint32_t current_tick) {
   for (size_t i = with_unused_.size(); i > 0; --i) {
     Slab& slab = *with_unused_[i - 1];
-    if (slab.tick_floor >= current_tick) continue;
+    if (!id::MayIssue(slab.tick_floor, current_tick)) continue;
     const uint32_t count = std::min(batch_, slab.unused_count());
     cache.run_next = slab.extent << space_.geometry().index_bits | slab.next_unused;
     cache.run_end = cache.run_next + count;
@@ -140,14 +128,14 @@ Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
     return Status::Ok();
   }
   const internal::SlotHeader& header = *at(index);
-  const uint64_t last_tick = FreeSlotTick(header);
+  const uint32_t last_tick = FreeSlotTick(header);
   if (!RemoveFree(slab, index, at)) {
     return Status::Error(
         StatusCode::kInvalidArgument,
         "slot " + std::to_string(slot) + " holds a record or is about to; delete it first");
   }
   if (tick <= last_tick) {
-    PushFreeAtTail(slab, index, static_cast<uint32_t>(last_tick), at);
+    PushFreeAtTail(slab, index, last_tick, at);
     return too_old(last_tick);
   }
   return Status::Ok();
@@ -200,22 +188,14 @@ void TableSlots::GiveBackUnissued(HomeSlotCache& cache) {
   for (uint32_t i = 0; i < cache.recycled_count; ++i) {
     const uint32_t slot = cache.recycled[i];
     Slab& slab = *space_.SlabOf(slot >> bits, slot & mask);
-    GiveOne(slab, slot & mask, static_cast<uint32_t>(FreeSlotTick(*SlotAt(slab)(slot & mask))));
+    GiveOne(slab, slot & mask, FreeSlotTick(*SlotAt(slab)(slot & mask)));
   }
   cache.run_next = cache.run_end = cache.recycled_count = 0;
 }
 
-uint32_t TableSlots::HighestTick(const Slab& slab) const {
-  uint32_t highest = slab.tick_floor;
-  const auto at = SlotAt(slab);
-  for (uint32_t here = slab.free_head; here != 0; here = NextFree(*at(here - 1))) {
-    highest = std::max(highest, static_cast<uint32_t>(FreeSlotTick(*at(here - 1))));
-  }
-  return highest;
-}
-
 size_t TableSlots::RetractEmptySlabs() {
   base::MutexLock lock(&mutex_);
+  retracted_.reserve(retracted_.size() + slabs_.size());  // what can fail comes first
   std::erase_if(slabs_, [&](Slab* slab) {
     if (!slab->empty()) return false;
     if (slab->queued) with_free_.Remove(*slab);
@@ -234,8 +214,11 @@ void TableSlots::ReturnRetracted(const std::function<bool(uint64_t, uint64_t)>& 
     const auto at = SlotAt(*slab);
     const auto from = reinterpret_cast<uint64_t>(at(slab->first_index));
     const auto to = reinterpret_cast<uint64_t>(at(slab->end_index - 1)) + 1;
-    if (guarded(from, to)) return false;
-    space_.ReturnHomeSlab(slab, HighestTick(*slab));
+    if (guarded(from, to) && !base::Planted(base::PlantedBug::kGuardedExtentReturned)) {
+      return false;
+    }
+    space_.ReturnHomeSlab(
+        slab, HighestTick(*slab, [this](const Slab& of, uint32_t i) { return SlotAt(of)(i); }));
     return true;
   });
 }

@@ -97,7 +97,6 @@ class TableSlots {
   bool IsWholeExtent(const Slab& slab) const {
     return space_.extent_owner()[slab.extent].load(std::memory_order_relaxed) == table_;
   }
-  uint32_t HighestTick(const Slab& slab) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // set at open
   const uint16_t table_;

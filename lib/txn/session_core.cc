@@ -96,7 +96,8 @@ SessionCore::~SessionCore() {
   if (!engine_.registry().alive()) return;  // the child of a fork owns none of this
   tidier_.Detach(*this);
   for (size_t i = 0; i < home_caches_.size(); ++i) {
-    if (home_caches_[i]) home_cache_parts_[i]->slots.GiveBackUnissued(*home_caches_[i]);
+    if (home_caches_[i] && !Planted(PlantedBug::kEndedSessionKeepsSlots))
+      home_cache_parts_[i]->slots.GiveBackUnissued(*home_caches_[i]);
   }
   for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
     if (version_caches_[size_class]) {
@@ -722,8 +723,9 @@ Result<RecordId> SessionCore::TransactionInsert(TableState& table,
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
   TablePart* part = nullptr;
   SlotHeader* home = nullptr;
-  ReserveWrite();
+  if (!Planted(PlantedBug::kRoomAfterTaking)) ReserveWrite();
   Result<RecordId> id = PrepareInsert(table, payload, size_class, &part, &home);
+  if (Planted(PlantedBug::kRoomAfterTaking)) ReserveWrite();
   if (!id.ok()) {
     return id.code() == StatusCode::kInvalidArgument ? id : Result<RecordId>(Fail(id.status()));
   }

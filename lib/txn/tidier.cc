@@ -172,7 +172,9 @@ uint64_t Tidier::RunSteps(uint64_t records_max) {
   }
   // 4. What readers hold beyond their calls.
   guarded_.Collect(participants);
-  needed_.Collect(participants, std::min(settled_, retained_from_));
+  needed_.Collect(participants, Planted(PlantedBug::kHistoryForgotten)
+                                    ? settled_
+                                    : std::min(settled_, retained_from_));
   // 5. Free what was unlinked before the barrier, 6. visit what was changed before it, and what
   // waited for
   //    a snapshot that has ended.
@@ -256,7 +258,8 @@ void Tidier::CutOldSnapshots() {
       if (before.participant == participant && before.word == word) since = before.since_ns;
     }
     seen.push_back({participant, word, since});
-    if (options_.snapshot_age_ns_max > 0 && now - since > options_.snapshot_age_ns_max) {
+    if (options_.snapshot_age_ns_max > 0 && now - since > options_.snapshot_age_ns_max &&
+        !Planted(PlantedBug::kSnapshotNeverCut)) {
       participant->snapshot_cut.store(word, std::memory_order_release);
       ++counters_.snapshots_cut;
     } else if (oldest == nullptr || word < oldest_word) {
@@ -265,7 +268,8 @@ void Tidier::CutOldSnapshots() {
     }
   }
   // A snapshot that began after the last cycle holds nothing back yet.
-  if (too_many_bytes && oldest != nullptr && internal::TimestampOf(oldest_word) < settled_) {
+  if (too_many_bytes && oldest != nullptr &&
+      (internal::TimestampOf(oldest_word) < settled_ || Planted(PlantedBug::kFreshSnapshotCut))) {
     oldest->snapshot_cut.store(oldest_word, std::memory_order_release);
     ++counters_.snapshots_cut;
   }
@@ -449,7 +453,9 @@ uint64_t Tidier::CompactStorage() {
   const uint64_t before = mapped_bytes();
   // Bring home and free: what one cycle unlinks, the next one frees.
   int quiet = 0;
-  for (int cycle = 0; cycle < kCyclesInOneCallMax && quiet < 2; ++cycle) {
+  const int cycles_max =
+      Planted(PlantedBug::kCompactionAwaitsQuiet) ? 1 << 30 : kCyclesInOneCallMax;
+  for (int cycle = 0; cycle < cycles_max && quiet < 2; ++cycle) {
     quiet = RunLocked(kHelpRecordsMax) == 0 ? quiet + 1 : 0;
   }
   std::vector<slab::TableSlots*> retracted;

@@ -16,12 +16,13 @@ namespace flagstone::testkit {
 namespace {
 
 constexpr uint32_t kTxnsPerHistory = 2'560;
-// 200 histories are the 512,000 transactions of a submission.
+// The 512,000 transactions of a submission, the 100 million of a long run.
 constexpr uint64_t kHistories = 200;
+constexpr uint64_t kHistoriesLong = 39'063;
 
 TEST(AppendHistoryTest, EveryHistoryIsWhatItsLevelAllows) {
   ScorecardRow row = IsolationRow();
-  const uint64_t histories = tests::ScaledCount(kHistories);
+  const uint64_t histories = tests::RowCount(kHistories, kHistoriesLong);
   uint64_t snapshot_histories = 0;
   uint64_t write_skews = 0;
   const auto begin = std::chrono::steady_clock::now();

@@ -12,7 +12,7 @@ namespace {
 
 TEST(PinnedHistoryTest, SnapshotsAndGuardsAgreeWithTheModelUnderReclamation) {
   ScorecardRow row = ReclamationRow();
-  const uint64_t runs = tests::ScaledCount(2'000);
+  const uint64_t runs = tests::RowCount(2'000, 500'000);
   uint64_t commits = 0;
   for (; row.count < runs; ++row.count) {
     PinnedHistoryOptions options;

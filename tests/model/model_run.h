@@ -17,13 +17,13 @@ namespace flagstone::model {
 
 using ModelBody = std::function<void(testkit::Execution&, internal::BarrierKind)>;
 
-// Optimized and without sanitizers all tests together run a million executions; elsewhere the
-// modelled memory is the same and only slower, so fewer must do.
+// Optimized and without sanitizers all tests together run more than a million executions, and a
+// billion in a long run; elsewhere the modelled memory is the same and only slower, so fewer do.
 inline uint64_t ModelExecutions(uint64_t count) {
 #if !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   count = std::max<uint64_t>(1, count / 50);
 #endif
-  return tests::ScaledCount(count);
+  return tests::RowCount(count, 600 * count);
 }
 
 // About `count` executions; ends with the first that fails.

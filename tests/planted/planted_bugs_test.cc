@@ -4,6 +4,8 @@
 // How:  this program is linked with the store's sources compiled with FLAGSTONE_WITH_PLANTED_BUGS.
 #include <gtest/gtest.h>
 
+#include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <map>
@@ -12,10 +14,14 @@
 
 #include "lib/base/manual_clock.h"
 #include "lib/base/planted_bug.h"
+#include "lib/page/extent_range.h"
+#include "tests/support/allocation_script.h"
 #include "tests/support/append_workload.h"
 #include "tests/support/scorecard.h"
+#include "tests/support/store_fears.h"
 #include "tests/support/store_subjects.h"
 #include "tests/support/store_workloads.h"
+#include "tests/unit/page/fake_system_memory.h"
 
 namespace flagstone::testkit {
 namespace {
@@ -183,6 +189,57 @@ std::string CutSnapshots() {
   return "a snapshot thirty seconds old reads on";
 }
 
+std::string FailedAllocations() {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    if (std::string failure = RunAllocationScript(seed).failure; !failure.empty()) return failure;
+  }
+  return "";
+}
+
+// A range of extents on a machine without a pool of huge pages, whose mlock fails when it is asked.
+std::string GrowWithoutHugePages(const PageOptions& pages, int lock_error,
+                                 const std::function<std::string(const Status&, int)>& judge) {
+  page::FakeSystemMemory system;
+  system.memory_file_error = ENOSYS;
+  system.lock_error = lock_error;
+  base::MemoryAccount account(MemoryOptions{});
+  int reported = 0;
+  page::ExtentRangeOptions options;
+  options.pages = pages;
+  options.extent_count_max = 4;
+  options.name = "class 640";
+  options.on_fallback = [&reported](const PageFallback&) { ++reported; };
+  Result<std::unique_ptr<page::ExtentRange>> range =
+      page::ExtentRange::Reserve(options, account, system);
+  if (!range.ok()) return range.status().ToString();
+  const Status grown = (*range)->Map(0, 1).status();
+  return judge(grown, reported);
+}
+std::string RequiredPages() {
+  PageOptions pages;
+  pages.page_kind = PageKind::k2MiB;
+  pages.require_huge_pages = true;
+  return GrowWithoutHugePages(pages, 0, [](const Status& status, int) {
+    return status.ok() ? "grew on smaller pages than required" : "";
+  });
+}
+std::string ReportedFallback() {
+  PageOptions pages;
+  pages.page_kind = PageKind::k2MiB;
+  return GrowWithoutHugePages(pages, 0, [](const Status& status, int reported) {
+    if (!status.ok()) return status.ToString();
+    return std::string(reported > 0 ? "" : "smaller pages were taken and nobody was told");
+  });
+}
+std::string LockedPages() {
+  PageOptions pages;
+  pages.page_kind = PageKind::k4KiB;
+  pages.lock_memory = true;
+  return GrowWithoutHugePages(pages, ENOMEM, [](const Status& status, int) {
+    return status.ok() ? "grew without locking its memory" : "";
+  });
+}
+
 struct Plant {
   PlantedBug bug;
   uint32_t row;  // of the scorecard, whose proof it is besides row 20; 0: none
@@ -200,12 +257,23 @@ const std::vector<Plant>& Plants() {
       {PlantedBug::kHorizonTooEarly, 6, "horizon too early", Transfers},
       {PlantedBug::kRollbackKeepsLock, 6, "rollback keeps lock", PinnedHistories},
       {PlantedBug::kRollbackLeavesInsert, 6, "rollback leaves insert", PinnedHistories},
-      {PlantedBug::kSlotReusedWithinItsTick, 0, "slot reused within its tick", IdsWithinOneTick},
-      {PlantedBug::kReturnedExtentForgetsTick, 0, "returned extent forgets its tick",
+      {PlantedBug::kSlotReusedWithinItsTick, 16, "slot reused within its tick", IdsWithinOneTick},
+      {PlantedBug::kReturnedExtentForgetsTick, 16, "returned extent forgets its tick",
        IdsOfReturnedExtents},
       {PlantedBug::kNoDeleteReserve, 0, "no delete reserve", DeletesOfAFullStore},
       {PlantedBug::kCutSnapshotReadsOn, 8, "cut snapshot reads on", CutSnapshots},
       {PlantedBug::kTombstoneReclaimedEarly, 8, "tombstone reclaimed early", PinnedHistories},
+      {PlantedBug::kHistoryForgotten, 8, "history forgotten", ReadStatesOfThePast},
+      {PlantedBug::kFreshSnapshotCut, 18, "fresh snapshot cut", BeginWhileAnOldSnapshotIsCut},
+      {PlantedBug::kSnapshotNeverCut, 18, "snapshot never cut", CutSnapshots},
+      {PlantedBug::kEndedSessionKeepsSlots, 18, "ended session keeps slots", EndManySessions},
+      {PlantedBug::kCompactionAwaitsQuiet, 18, "compaction awaits quiet",
+       [] { return CompactBesideAPinnedReader(std::chrono::seconds(5)); }},
+      {PlantedBug::kGuardedExtentReturned, 8, "guarded extent returned", GuardASlotOfAnEmptySlab},
+      {PlantedBug::kRoomAfterTaking, 21, "room after taking", FailedAllocations},
+      {PlantedBug::kRequiredPagesDoneWithout, 19, "required pages done without", RequiredPages},
+      {PlantedBug::kFallbackNotReported, 19, "fallback not reported", ReportedFallback},
+      {PlantedBug::kLockFailureIgnored, 19, "lock failure ignored", LockedPages},
   };
   return plants;
 }
@@ -216,30 +284,42 @@ TEST(PlantedBugsTest, EveryPlantedBugIsCaughtByItsWorkload) {
   row.name = "planted bugs";
   row.unit = "bugs";
   row.seed = 1;
-  // Their counts are those of tests/isolation, which runs the same workloads without the bugs.
-  ScorecardRow isolation = IsolationRow();
-  ScorecardRow reclamation = ReclamationRow();
+  // The rows whose proof a bug is; their counts come from the programs that run the same workloads
+  // without the bugs.
+  std::map<uint32_t, ScorecardRow> watched;
+  const auto watch = [&watched](uint32_t number, const char* name, const char* unit,
+                                uint64_t seed) {
+    ScorecardRow& one = watched[number];
+    one.number = number;
+    one.name = name;
+    one.unit = unit;
+    one.seed = seed;
+  };
+  watched[6] = IsolationRow();
+  watched[8] = ReclamationRow();
+  watch(16, "clocks", "scripts", 0);
+  watch(18, "stalled readers, thread churn", "readers and threads", 1);
+  watch(19, "no huge pages, limits, denied calls", "configurations", 1);
+  watch(21, "out of memory at the n-th allocation", "failures", 0);
   for (const Plant& plant : Plants()) {
     SCOPED_TRACE(plant.name);
     base::planted_bug.store(plant.bug);
     const std::string found = plant.watch();
     base::planted_bug.store(PlantedBug::kNone);
     ++row.count;
-    ScorecardRow& watched = plant.row == 6 ? isolation : reclamation;
     if (found.empty()) {
       row.Missed(plant.name);
-      if (plant.row != 0) watched.Missed(plant.name);
+      if (plant.row != 0) watched.at(plant.row).Missed(plant.name);
     } else {
       row.Caught(plant.name);
-      if (plant.row != 0) watched.Caught(plant.name);
+      if (plant.row != 0) watched.at(plant.row).Caught(plant.name);
       std::printf("%s: %.120s\n", plant.name, found.c_str());
     }
     EXPECT_NE(found, "");
   }
   EXPECT_EQ(row.count + 1, static_cast<uint64_t>(PlantedBug::kCount));
   row.Record();
-  isolation.Record();
-  reclamation.Record();
+  for (const auto& [number, one] : watched) one.Record();
 }
 
 TEST(PlantedBugsTest, TheWorkloadsAreSilentWithoutThem) {
@@ -253,6 +333,15 @@ TEST(PlantedBugsTest, TheWorkloadsAreSilentWithoutThem) {
   EXPECT_EQ(IdsOfReturnedExtents(), "");
   EXPECT_EQ(DeletesOfAFullStore(), "");
   EXPECT_EQ(CutSnapshots(), "");
+  EXPECT_EQ(ReadStatesOfThePast(), "");
+  EXPECT_EQ(BeginWhileAnOldSnapshotIsCut(), "");
+  EXPECT_EQ(EndManySessions(), "");
+  EXPECT_EQ(CompactBesideAPinnedReader(std::chrono::minutes(1)), "");
+  EXPECT_EQ(GuardASlotOfAnEmptySlab(), "");
+  EXPECT_EQ(FailedAllocations(), "");
+  EXPECT_EQ(RequiredPages(), "");
+  EXPECT_EQ(ReportedFallback(), "");
+  EXPECT_EQ(LockedPages(), "");
 }
 
 }  // namespace

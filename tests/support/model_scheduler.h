@@ -301,6 +301,26 @@ struct ModelAtomics {
   static void Pause(uint32_t spin);
 };
 
+// The modelled counterpart of std::mutex: for code that takes its mutex as a policy.
+class ModelMutex {
+ public:
+  ModelMutex() = default;
+  ModelMutex(const ModelMutex&) = delete;
+  ModelMutex& operator=(const ModelMutex&) = delete;
+
+  void lock() {
+    for (uint32_t spin = 0; !try_lock(); ++spin) ModelAtomics::Pause(spin);
+  }
+  bool try_lock() {
+    uint32_t free = 0;
+    return held_.compare_exchange_strong(free, 1, std::memory_order_acquire);
+  }
+  void unlock() { held_.store(0, std::memory_order_release); }
+
+ private:
+  ModelAtomic<uint32_t> held_{0};
+};
+
 }  // namespace flagstone::testkit
 
 #endif  // FLAGSTONE_TESTS_SUPPORT_MODEL_SCHEDULER_H_

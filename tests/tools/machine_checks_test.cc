@@ -111,10 +111,17 @@ TEST(MachineChecksTest, ACgroupWithoutRoomForAPageIsAWarning) {
 
 TEST(MachineChecksTest, TooLittleMemoryFails) {
   MachineFacts facts = GoodMachine();
-  facts.host.memory_cgroup_limit_bytes = 32 * kMiB;
-  EXPECT_EQ(Named(facts, "memory").verdict, Verdict::kFail);
-  facts.host.memory_cgroup_limit_bytes = 512 * kMiB;
+  facts.host.memory_cgroup = page::MemoryCgroup{
+      .file = "/sys/fs/cgroup/memory.max", .limit_bytes = 2048 * kMiB, .used_bytes = 2016 * kMiB};
+  const Check check = Named(facts, "memory");
+  EXPECT_EQ(check.verdict, Verdict::kFail);
+  EXPECT_THAT(check.finding, HasSubstr("within the cgroup's limit of 2"));
+  EXPECT_THAT(check.remedy, HasSubstr("> /sys/fs/cgroup/memory.max"));
+  // What the kernel drops first is no use that counts.
+  facts.host.memory_cgroup->reclaimable_bytes = 480 * kMiB;
   EXPECT_EQ(Named(facts, "memory").verdict, Verdict::kWarn);
+  facts.host.memory_cgroup->used_bytes = 600 * kMiB;
+  EXPECT_EQ(Named(facts, "memory").verdict, Verdict::kOk);
 }
 
 TEST(MachineChecksTest, AStoreThatDoesNotOpenFails) {

@@ -2,51 +2,16 @@
 //       std::bad_alloc pass, and everything is as if it had not been made. Row 21 of the scorecard.
 // How:  operator new of this program fails once, at the n-th allocation of this thread, for every n
 //       that the call reaches; afterwards the store is compared with what it held before, and used.
-#include <cstdlib>
+//       First call by call on small stores, then in random scripts (allocation_script.h).
 #include <functional>
-#include <new>
 #include <string>
 #include <vector>
 
+#include "tests/support/allocation_script.h"
+#include "tests/support/failing_allocator.h"
 #include "tests/support/scorecard.h"
 #include "tests/support/test_scale.h"
 #include "tests/weather/store_weather.h"
-
-namespace {
-
-// Allocations of this thread until the one that fails; 0: none fails.
-constinit thread_local uint64_t until_failure = 0;
-
-void* Allocate(size_t bytes, size_t alignment) {
-  if (until_failure > 0 && --until_failure == 0) throw std::bad_alloc();
-  void* block = nullptr;
-  if (alignment <= alignof(std::max_align_t)) {
-    block = std::malloc(bytes > 0 ? bytes : 1);
-  } else if (posix_memalign(&block, alignment, bytes) != 0) {
-    block = nullptr;
-  }
-  if (block == nullptr) throw std::bad_alloc();
-  return block;
-}
-
-}  // namespace
-
-void* operator new(size_t bytes) { return Allocate(bytes, 0); }
-void* operator new[](size_t bytes) { return Allocate(bytes, 0); }
-void* operator new(size_t bytes, std::align_val_t alignment) {
-  return Allocate(bytes, static_cast<size_t>(alignment));
-}
-void* operator new[](size_t bytes, std::align_val_t alignment) {
-  return Allocate(bytes, static_cast<size_t>(alignment));
-}
-void operator delete(void* block) noexcept { std::free(block); }
-void operator delete[](void* block) noexcept { std::free(block); }
-void operator delete(void* block, size_t) noexcept { std::free(block); }
-void operator delete[](void* block, size_t) noexcept { std::free(block); }
-void operator delete(void* block, std::align_val_t) noexcept { std::free(block); }
-void operator delete[](void* block, std::align_val_t) noexcept { std::free(block); }
-void operator delete(void* block, size_t, std::align_val_t) noexcept { std::free(block); }
-void operator delete[](void* block, size_t, std::align_val_t) noexcept { std::free(block); }
 
 namespace flagstone::testkit {
 namespace {
@@ -72,21 +37,10 @@ class AllocationFailureTest : public testing::Test {
     row.Record();
   }
 
-  enum class Outcome : uint8_t { kDone, kStatus, kThrown, kNoFailure };
-  // Runs `call` so that its n-th allocation fails.
+  using Outcome = AllocationOutcome;
   Outcome FailAt(uint64_t n, const std::function<Status()>& call) {
-    until_failure = n;
-    Outcome outcome = Outcome::kDone;
-    try {
-      const Status status = call();
-      if (!status.ok()) outcome = Outcome::kStatus;
-    } catch (const std::bad_alloc&) {
-      outcome = Outcome::kThrown;
-    }
-    const bool reached = until_failure == 0;
-    until_failure = 0;
-    if (!reached) return Outcome::kNoFailure;
-    ++failures_;
+    const Outcome outcome = FailAllocation(n, call);
+    failures_ += outcome == Outcome::kNoFailure ? 0 : 1;
     return outcome;
   }
   // One store with a table and a few records for each n.
@@ -279,6 +233,16 @@ TEST_F(AllocationFailureTest, ABatchThatCouldNotGrowIsAsItWas) {
   for (size_t i = 0; i < 1000; ++i) {
     ASSERT_EQ(bench.session.Get(bench.table, result.operations()[i].id)->values[15],
               static_cast<int64_t>(i));
+  }
+}
+
+// Every call, in the states that random scripts lead to.
+TEST_F(AllocationFailureTest, RandomScriptsLoseNothingWhereverAnAllocationFails) {
+  const uint64_t wanted = tests::RowCount(5'000, 200'000);
+  for (uint64_t seed = 1; failures_ < wanted; ++seed) {
+    const WorkloadVerdict verdict = RunAllocationScript(seed);
+    ASSERT_EQ(verdict.failure, "");
+    failures_ += verdict.count;
   }
 }
 

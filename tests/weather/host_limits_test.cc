@@ -1,74 +1,25 @@
 // What: what the host does not grant is either done without, and reported, or an error that names
 //       the setting to change.
 // How:  each limit in a forked child, which reports by its exit code.
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
-#include <functional>
-#include <vector>
 
 #include "tests/support/sanitizer.h"
-#include "tests/weather/store_weather.h"
+#include "tests/weather/store_in_child.h"
 
 namespace flagstone::testkit {
 namespace {
-
-constexpr int kWorked = 0;
-constexpr int kClearError = 1;
-constexpr int kVagueError = 2;
-constexpr int kWrongBytes = 3;
-
-int InChild(const std::function<int()>& run) {
-  const pid_t child = fork();
-  if (child == 0) _exit(run());
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
-void Limit(__rlimit_resource resource, uint64_t bytes) {
-  const rlimit limit{bytes, bytes};
-  setrlimit(resource, &limit);
-}
-
-// Every error on the way must name `way_out`.
-int UseStore(const StoreOptions& options, const char* way_out) {
-  const auto judge = [way_out](const Status& status) {
-    std::fprintf(stderr, "%s\n", status.ToString().c_str());
-    const bool clear = (status.code() == StatusCode::kResourceExhausted ||
-                        status.code() == StatusCode::kUnsupported) &&
-                       status.message().find(way_out) != std::string::npos;
-    return clear ? kClearError : kVagueError;
-  };
-  Result<Store> store = Store::OpenInMemory(options);
-  if (!store.ok()) return judge(store.status());
-  Result<Session> session = store->NewSession();
-  if (!session.ok()) return judge(session.status());
-  Result<RecordTableOf<uint64_t>> table = store->CreateTableOf<uint64_t>("table");
-  if (!table.ok()) return judge(table.status());
-  std::vector<RecordId> ids;
-  for (uint64_t i = 0; i < 100'000; ++i) {
-    Result<RecordId> id = session->Insert(*table, i);
-    if (!id.ok()) return judge(id.status());
-    ids.push_back(*id);
-  }
-  for (uint64_t i = 0; i < ids.size(); ++i) {
-    if (*session->Get(*table, ids[i]) != i) return kWrongBytes;
-  }
-  return kWorked;
-}
 
 TEST(HostLimitsTest, RequiredHugePagesThatAreNotThereAreAnErrorThatNamesTheSetting) {
   StoreOptions options = TestStoreOptions();
   options.memory.limit_bytes = uint64_t{4} << 30;  // room for whole pages
   options.pages.page_kind = PageKind::k1GiB;
   options.pages.require_huge_pages = true;
-  const int outcome = InChild([&] { return UseStore(options, "hugepages"); });
+  const int outcome = InChild([&] { return UseStore(options, {"hugepages"}); });
   EXPECT_TRUE(outcome == kClearError || outcome == kWorked) << outcome;
   options.pages.require_huge_pages = false;
-  EXPECT_EQ(InChild([&] { return UseStore(options, "hugepages"); }), kWorked);
+  EXPECT_EQ(InChild([&] { return UseStore(options, {"hugepages"}); }), kWorked);
 }
 
 TEST(HostLimitsTest, AFallbackIsReportedToLoggerListenerAndStatistics) {
@@ -112,7 +63,7 @@ TEST(HostLimitsTest, ALimitOfAddressesIsAClearError) {
   options.memory.limit_bytes = uint64_t{8} << 30;
   const int outcome = InChild([&] {
     Limit(RLIMIT_AS, uint64_t{4} << 30);
-    return UseStore(options, "limit");
+    return UseStore(options, {"limit"});
   });
   EXPECT_EQ(outcome, kClearError);
 }
@@ -123,14 +74,14 @@ TEST(HostLimitsTest, LockedMemoryBeyondMemlockIsAClearError) {
   const int outcome = InChild([&] {
     Limit(RLIMIT_MEMLOCK, 64 << 10);
     if (geteuid() == 0 && setuid(65'534) != 0) return kVagueError;  // the capability goes with it
-    return UseStore(options, "RLIMIT_MEMLOCK");
+    return UseStore(options, {"RLIMIT_MEMLOCK"});
   });
   // The sanitizers make mlock() do nothing and succeed.
   EXPECT_EQ(outcome, kAddressSanitizer || kThreadSanitizer ? kWorked : kClearError);
   options.pages.lock_memory = false;
   EXPECT_EQ(InChild([&] {
               Limit(RLIMIT_MEMLOCK, 64 << 10);
-              return UseStore(options, "");
+              return UseStore(options, {""});
             }),
             kWorked);
 }
@@ -141,7 +92,7 @@ TEST(HostLimitsTest, NoThreadsLeftIsAClearError) {
   const int outcome = InChild([&] {
     if (geteuid() == 0 && setuid(65'534) != 0) return kVagueError;
     Limit(RLIMIT_NPROC, 0);
-    return UseStore(options, "kCallerDriven");
+    return UseStore(options, {"kCallerDriven"});
   });
   EXPECT_EQ(outcome, kClearError);
 }

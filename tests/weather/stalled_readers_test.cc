@@ -154,7 +154,7 @@ TEST(StalledReadersTest, ThreadsThatComeAndGoLeaveNothingBehind) {
   options.maintenance.mode = MaintenanceMode::kBackground;
   Store store = *Store::OpenInMemory(options);
   const auto table = *store.CreateTableOf<Row>("rows");
-  const uint64_t threads = tests::ScaledCount(10'000);
+  const uint64_t threads = tests::RowCount(10'000, 10'000'000);  // an hour
   std::atomic<uint64_t> done{0};
   for (uint64_t begun = 0; begun < threads;) {
     std::vector<std::thread> group;

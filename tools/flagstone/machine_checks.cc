@@ -129,13 +129,21 @@ Check CheckMemory(const MachineFacts& facts) {
   const page::HostReport& host = facts.host;
   Check check = {"memory", Verdict::kOk, BytesText(host.memory_available_bytes) + " available", ""};
   uint64_t room = host.memory_available_bytes;
-  if (host.memory_cgroup_limit_bytes) {
-    room = std::min(room, *host.memory_cgroup_limit_bytes);
-    check.finding += ", the cgroup's limit is " + BytesText(*host.memory_cgroup_limit_bytes);
+  const auto& cgroup = host.memory_cgroup;
+  const bool cgroup_is_tighter = cgroup && cgroup->headroom_bytes() < room;
+  if (cgroup) {
+    room = std::min(room, cgroup->headroom_bytes());
+    check.finding += ", " + BytesText(cgroup->headroom_bytes()) + " within the cgroup's limit of " +
+                     BytesText(cgroup->limit_bytes);
   }
   if (room < kMemoryBytesMin) {
     check.verdict = Verdict::kFail;
     check.remedy = "raise the container's memory limit (docker run --memory 1g), or free memory";
+    if (cgroup_is_tighter) {
+      const uint64_t needed = cgroup->limit_bytes - cgroup->headroom_bytes() + kStoreBytes;
+      check.remedy = "echo " + std::to_string(needed) + " > " + cgroup->file +
+                     "   # docker run --memory; Kubernetes: resources.limits.memory";
+    }
   } else if (room < kStoreBytes) {
     check.verdict = Verdict::kWarn;
     check.finding += ": less than a store's default limit, " + BytesText(kStoreBytes);

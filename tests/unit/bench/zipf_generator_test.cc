@@ -1,5 +1,7 @@
 // What: items come as often as Zipf's law says, scattered over the whole range.
-// How:  a million draws against the law's probabilities; the sum of all of them is one.
+// How:  two million draws against the law's probabilities, by tests whose tolerance follows from
+// the
+//       number of draws; the sum of all probabilities is one.
 #include "bench/kit/zipf_generator.h"
 
 #include <gtest/gtest.h>
@@ -22,28 +24,33 @@ TEST(ZipfGeneratorTest, ProbabilitiesAddUpToOneAlsoWhereTheSumIsAnIntegral) {
   }
 }
 
+// The sum of squared deviations from the law, each in units of its variance, has the distribution
+// chi-square: its mean is the number of free counts, its variance twice that.
 TEST(ZipfGeneratorTest, RanksComeAsOftenAsTheLawSays) {
   constexpr uint64_t kItems = 10'000;
-  constexpr int kDraws = 1'000'000;
-  const ZipfGenerator zipf(kItems, kTheta);
-  base::Random random(3);
-  std::vector<int> counts(kItems);
-  for (int i = 0; i < kDraws; ++i) ++counts[zipf.NextRank(random)];
-  // The two first ranks are exact in Gray's method; the others follow a continuous approximation,
-  // which favours small ranks by some 5 %, as YCSB does, and is judged by what falls on all ranks
-  // up to one.
-  for (const uint64_t rank : {0, 1}) {
-    const double expected = zipf.Probability(rank) * kDraws;
-    EXPECT_NEAR(counts[rank], expected, 5 * std::sqrt(expected)) << rank;
-  }
-  double expected = 0;
-  double found = 0;
-  for (uint64_t rank = 0; rank < kItems; ++rank) {
-    expected += zipf.Probability(rank) * kDraws;
-    found += counts[rank];
-    if (rank == 9 || rank == 99 || rank == 999 || rank == 9999) {
-      EXPECT_NEAR(found / expected, 1, 0.06) << rank;
+  constexpr double kDraws = 2'000'000;
+  for (const double theta : {0.5, kTheta}) {
+    const ZipfGenerator zipf(kItems, theta);
+    base::Random random(3);
+    std::vector<double> counts(kItems);
+    for (int i = 0; i < static_cast<int>(kDraws); ++i) ++counts[zipf.NextRank(random)];
+    double chi_square = 0;
+    double expected_up_to = 0;
+    double found_up_to = 0;
+    for (uint64_t rank = 0; rank < kItems; ++rank) {
+      const double expected = zipf.Probability(rank) * kDraws;
+      ASSERT_GT(expected, 5) << "too few draws for the approximation";
+      chi_square += (counts[rank] - expected) * (counts[rank] - expected) / expected;
+      expected_up_to += expected;
+      found_up_to += counts[rank];
+      // All ranks up to here: a binomial count.
+      if (rank == 0 || rank == 1 || rank == 9 || rank == 99 || rank == 999) {
+        const double sigma = std::sqrt(expected_up_to * (1 - expected_up_to / kDraws));
+        EXPECT_NEAR(found_up_to, expected_up_to, 4 * sigma) << rank;
+      }
     }
+    const double free_counts = kItems - 1;
+    EXPECT_NEAR(chi_square, free_counts, 4 * std::sqrt(2 * free_counts)) << theta;
   }
 }
 

@@ -6,7 +6,7 @@
 // generation, as
 //       a store does, so that only the leases stand between two lives. Each seed leaves out a
 //       random part of the events, so that no event's frequency hides another.
-// Proof: the same scripts must catch each planted bug below.
+// Proof: the same scripts must catch each planted bug below. Row 16 of the scorecard.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -18,6 +18,8 @@
 #include "lib/base/manual_clock.h"
 #include "lib/base/random.h"
 #include "lib/id/tick_source_inl.h"
+#include "tests/support/scorecard.h"
+#include "tests/support/test_scale.h"
 #include "tests/unit/id/scripted_lease_storage.h"
 
 namespace flagstone::id {
@@ -197,9 +199,9 @@ class Script {
 };
 
 template <typename Rules>
-Findings PlayAll() {
+Findings PlayAll(uint64_t count) {
   Findings all;
-  for (uint64_t seed = kFirstSeed; seed < kFirstSeed + kScriptCount; ++seed) {
+  for (uint64_t seed = kFirstSeed; seed < kFirstSeed + count; ++seed) {
     const Findings one = Script<Rules>(seed).Play();
     if (std::is_same_v<Rules, TickRules>) {
       EXPECT_EQ(one.duplicates, 0u) << "seed " << seed;
@@ -210,51 +212,73 @@ Findings PlayAll() {
   return all;
 }
 
+testkit::ScorecardRow ClockRow() {
+  testkit::ScorecardRow row;
+  row.number = 16;
+  row.name = "clocks";
+  row.unit = "scripts";
+  row.seed = kFirstSeed;
+  return row;
+}
+
 TEST(TickScriptTest, NoPairIsIssuedTwiceAndNoTickGoesBack) {
-  const Findings all = PlayAll<TickRules>();
+  testkit::ScorecardRow row = ClockRow();
+  row.count = tests::RowCount(kScriptCount, 100 * kScriptCount);
+  const Findings all = PlayAll<TickRules>(row.count);
+  row.failures = all.duplicates + all.reversals;
+  row.Record();
   std::printf(
       "clock scripts: %llu from seed %llu, %llu lives, %llu IDs, %llu issued twice\n",
-      static_cast<unsigned long long>(kScriptCount), static_cast<unsigned long long>(kFirstSeed),
+      static_cast<unsigned long long>(row.count), static_cast<unsigned long long>(kFirstSeed),
       static_cast<unsigned long long>(all.lives), static_cast<unsigned long long>(all.issued),
       static_cast<unsigned long long>(all.duplicates));
   // A script set that hardly crashes or issues would pass whatever the code does.
-  EXPECT_GT(all.lives, 5 * kScriptCount);
-  EXPECT_GT(all.issued, 10 * kScriptCount);
+  EXPECT_GT(all.lives, 5 * row.count);
+  EXPECT_GT(all.issued, 10 * row.count);
 }
 
 // Planted bugs: each breaks one rule, and the scripts must see it.
 
 struct IssuesBeforeTheLeaseIsOnDisk : TickRules {
+  static constexpr const char* kName = "ID issued before its lease is on disk";
   static constexpr LeaseOrder kLeaseOrder = LeaseOrder::kPublishThenPersist;
 };
 struct StartsAtTheLastTickOfTheLease : TickRules {
+  static constexpr const char* kName = "life starts at the last tick of the lease";
   static constexpr uint64_t FirstTick(uint64_t found, uint64_t wall_tick) {
     return std::max({found == 0 ? 0 : found - 1, wall_tick, uint64_t{1}});
   }
 };
 struct StartsByTheClockAlone : TickRules {
+  static constexpr const char* kName = "life starts by the clock alone";
   static constexpr uint64_t FirstTick(uint64_t, uint64_t wall_tick) {
     return std::max(wall_tick, uint64_t{1});
   }
 };
 struct FollowsTheClockBack : TickRules {
+  static constexpr const char* kName = "ticks follow the clock back";
   static constexpr bool MayMove(uint64_t from, uint64_t to) { return to != from && to != 0; }
 };
 struct IssuesBeyondTheLease : TickRules {
+  static constexpr const char* kName = "ID issued beyond the lease";
   static constexpr uint64_t WithinLease(uint64_t tick, uint64_t) { return tick; }
 };
 struct IssuesTheLeaseEndItself : TickRules {
+  static constexpr const char* kName = "lease end itself issued";
   static constexpr uint64_t WithinLease(uint64_t tick, uint64_t lease_end) {
     return std::min(tick, lease_end);
   }
 };
 struct BelievesAFailedWrite : TickRules {
+  static constexpr const char* kName = "failed write of a lease believed";
   static constexpr uint64_t LeaseEndAfterFailure(uint64_t, uint64_t new_end) { return new_end; }
 };
 struct ClosesOneTickTooLow : TickRules {
+  static constexpr const char* kName = "closed one tick too low";
   static constexpr uint64_t LeaseEndAtClose(uint32_t last_tick) { return last_tick; }
 };
 struct WrapsAtTheEndOfTheSpace : TickRules {
+  static constexpr const char* kName = "ticks wrap at their end";
   static constexpr uint64_t FirstTick(uint64_t found, uint64_t wall_tick) {
     const uint64_t first = TickRules::FirstTick(found, wall_tick);
     return first == uint64_t{1} << kEnding.tick_bits ? 1 : first;
@@ -270,8 +294,20 @@ using PlantedBugs =
                      IssuesTheLeaseEndItself, BelievesAFailedWrite, ClosesOneTickTooLow>;
 TYPED_TEST_SUITE(PlantedTickBugTest, PlantedBugs);
 
+// The scripts of a submission, whatever the scale, are enough for each.
+void RecordPlanted(const char* name, bool caught) {
+  testkit::ScorecardRow row = ClockRow();
+  if (caught) {
+    row.Caught(name);
+  } else {
+    row.Missed(name);
+  }
+  row.Record();
+}
+
 TYPED_TEST(PlantedTickBugTest, IsCaughtAsAnIdIssuedTwice) {
-  const Findings all = PlayAll<TypeParam>();
+  const Findings all = PlayAll<TypeParam>(kScriptCount);
+  RecordPlanted(TypeParam::kName, all.duplicates > 0);
   std::printf("caught: %llu IDs issued twice of %llu\n",
               static_cast<unsigned long long>(all.duplicates),
               static_cast<unsigned long long>(all.issued));
@@ -279,7 +315,9 @@ TYPED_TEST(PlantedTickBugTest, IsCaughtAsAnIdIssuedTwice) {
 }
 
 TEST(PlantedTickWrapTest, IsCaughtAsATickThatGoesBack) {
-  EXPECT_GT(PlayAll<WrapsAtTheEndOfTheSpace>().reversals, 0u);
+  const Findings all = PlayAll<WrapsAtTheEndOfTheSpace>(kScriptCount);
+  RecordPlanted(WrapsAtTheEndOfTheSpace::kName, all.reversals > 0);
+  EXPECT_GT(all.reversals, 0u);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "lib/base/manual_clock.h"
 #include "lib/base/random.h"
 #include "lib/id/tick_source.h"
+#include "tests/support/test_scale.h"
 
 namespace flagstone::id {
 namespace {
@@ -63,7 +64,14 @@ class TickSourceStressTest : public ::testing::Test {
  protected:
   TickSourceStressTest() : seen_(uint64_t{kSlotCount} * kTickSpan / 64), generation_(kSlotCount) {}
 
-  void SetUp() override {
+  void SetUp() override { StartOver(); }
+  // Of the life before only the lease is left.
+  void StartOver() {
+    for (auto& word : seen_) word.store(0, std::memory_order_relaxed);
+    for (auto& generation : generation_) generation.store(kNoTick, std::memory_order_relaxed);
+    cursor_.store(0);
+    issued_.store(0);
+    done_.store(false);
     Result<std::unique_ptr<TickSource>> opened = TickSource::Open({codec_, clock_, storage_});
     ASSERT_TRUE(opened.ok());
     source_ = *std::move(opened);
@@ -124,6 +132,8 @@ class TickSourceStressTest : public ::testing::Test {
     }
   }
 
+  // One life of a store, from its first tick on.
+  void IssueFromManyThreads();
   void StepTheClockFromThisThread() {
     base::Random random(11);
     int64_t offset = 0;
@@ -152,7 +162,7 @@ class TickSourceStressTest : public ::testing::Test {
   std::atomic<bool> done_{false};
 };
 
-TEST_F(TickSourceStressTest, ManyThreadsNeverIssueAnIdTwice) {
+void TickSourceStressTest::IssueFromManyThreads() {
   std::vector<std::thread> threads;
   for (int i = 0; i < kIssuerCount; ++i) threads.emplace_back([this] { IssueFromThisThread(); });
   threads.emplace_back([this] { MaintainFromThisThread(); });
@@ -170,6 +180,15 @@ TEST_F(TickSourceStressTest, ManyThreadsNeverIssueAnIdTwice) {
   EXPECT_EQ(beyond_lease_.load(), 0u);
   EXPECT_EQ(out_of_span_.load(), 0u);
   EXPECT_EQ(failures_.load(), 0u);
+}
+
+// A long run issues ten billion, a hundred lives one after another.
+TEST_F(TickSourceStressTest, ManyThreadsNeverIssueAnIdTwice) {
+  const uint64_t lives = tests::RowCount(1, 100);
+  for (uint64_t life = 0; life < lives && !HasFailure(); ++life) {
+    if (life > 0) StartOver();
+    IssueFromManyThreads();
+  }
 }
 
 // What: a close in the midst of it ends issuing below what it writes.

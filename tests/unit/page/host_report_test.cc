@@ -52,7 +52,7 @@ TEST_F(HostReportTest, PoolsLimitsAndModesAreRead) {
   ASSERT_EQ(report.huge_page_cgroup_limits.size(), 1u);
   EXPECT_EQ(report.huge_page_cgroup_limits[0].limit_bytes, 8388608u);
   EXPECT_EQ(report.huge_page_cgroup_limits[0].used_bytes, 2097152u);
-  EXPECT_FALSE(report.memory_cgroup_limit_bytes.has_value());
+  EXPECT_FALSE(report.memory_cgroup.has_value());
   EXPECT_EQ(report.mapping_count_max, 65530u);
   EXPECT_EQ(report.memory_available_bytes, 3072u);
 }

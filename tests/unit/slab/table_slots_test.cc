@@ -47,6 +47,18 @@ TEST_F(TableSlotsTest, WhenOnlyTheTickIsInTheWayItRunsAhead) {
   EXPECT_GT(ticks_->stats().run_ahead_count, 0u);
 }
 
+// The fear: a table is emptied, compacted and filled again within one tick, and finds no room
+// though all of the memory is free.
+TEST_F(TableSlotsTest, MemoryThatWasGivenBackInThisTickIsUsedAgainAheadOfTime) {
+  const size_t all = 12 * size_t{SizeClassSlotsPerExtent(kClass)} - kSlabsPerSharedExtent;
+  const std::vector<uint32_t> taken = Take(slots_, all);
+  const uint32_t tick = ticks_->Current();
+  Give(slots_, taken, tick);
+  ASSERT_GT(GiveBackEmptySlabs(slots_), 0u);
+  EXPECT_EQ(Take(slots_, all).size(), all);
+  EXPECT_GT(ticks_->Current(), tick);
+}
+
 TEST_F(TableSlotsTest, ASlotOfTheLastTickIsRetired) {
   const std::vector<uint32_t> taken = Take(slots_, 10);
   Give(slots_, {taken[0]}, IdCodec(kLayout).tick_max());

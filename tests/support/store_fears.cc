@@ -1,0 +1,224 @@
+#include "tests/support/store_fears.h"
+
+#include <atomic>
+#include <cstdint>
+#include <future>
+#include <thread>
+#include <vector>
+
+#include "lib/base/manual_clock.h"
+#include "lib/store/store_core.h"
+#include "tests/support/store_subjects.h"
+
+namespace flagstone::testkit {
+namespace {
+
+constexpr int64_t kStart = 1'800'000'000;
+
+struct Row {
+  uint64_t values[12];
+};
+Row RowOf(uint64_t value) {
+  Row row;
+  for (uint64_t& word : row.values) word = value;
+  return row;
+}
+
+}  // namespace
+
+std::string CompactBesideWriters(std::chrono::milliseconds limit) {
+  Store store = *Store::OpenInMemory(TestStoreOptions());
+  const auto table = *store.CreateTableOf<Row>("rows");
+  std::vector<RecordId> ids;
+  {
+    Session session = *store.NewSession();
+    for (uint64_t i = 0; i < 20'000; ++i) ids.push_back(*session.Insert(table, RowOf(i)));
+  }
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> updates{0};
+  std::vector<std::thread> writers;
+  for (uint64_t w = 0; w < 2; ++w) {
+    writers.emplace_back([&, w] {
+      Session session = *store.NewSession();
+      for (uint64_t i = w; !stop.load(std::memory_order_relaxed); i += 7) {
+        static_cast<void>(session.UpdateTo(table, ids[i % ids.size()], RowOf(i)));
+        updates.fetch_add(1, std::memory_order_relaxed);
+      }
+    });
+  }
+  while (updates.load(std::memory_order_relaxed) < 1'000) std::this_thread::yield();
+  std::future<bool> compacted =
+      std::async(std::launch::async, [&store] { return store.CompactStorage().ok(); });
+  const bool ended = compacted.wait_for(limit) == std::future_status::ready;
+  stop.store(true);
+  for (std::thread& writer : writers) writer.join();
+  if (!compacted.get()) return "CompactStorage() failed beside writers";
+  return ended ? "" : "CompactStorage() goes on as long as writers do";
+}
+
+std::string CompactBesideAPinnedReader(std::chrono::milliseconds limit) {
+  Store store = *Store::OpenInMemory(TestStoreOptions());
+  const auto table = *store.CreateTableOf<Row>("rows");
+  Session writer = *store.NewSession();
+  Reader reader = *store.NewReader();
+  const RecordId id = *writer.Insert(table, RowOf(1));
+  if (!*writer.UpdateTo(table, id, RowOf(2))) return "the record is gone";
+  reader.core().participant().Pin();
+  std::future<bool> compacted =
+      std::async(std::launch::async, [&store] { return store.CompactStorage().ok(); });
+  const bool ended = compacted.wait_for(limit) == std::future_status::ready;
+  reader.core().participant().Unpin();
+  if (!compacted.get()) return "CompactStorage() failed beside a reader";
+  return ended ? "" : "CompactStorage() goes on as long as a reader does";
+}
+
+std::string ReadStatesOfThePast() {
+  base::ManualClock clock(kStart);
+  StoreOptions options = TestStoreOptions();
+  options.clock = &clock;
+  options.snapshots.history_retention = std::chrono::seconds(10);
+  Store store = *Store::OpenInMemory(options);
+  Session writer = *store.NewSession();
+  Session reader = *store.NewSession();
+  const auto table = *store.CreateTableOf<Row>("rows");
+  const RecordId id = *writer.Insert(table, RowOf(0));
+  std::vector<uint64_t> state_at{store.Statistics().horizon};  // by second
+  uint64_t refused = 0;
+  for (uint64_t second = 1; second <= 40; ++second) {
+    clock.AdvanceSeconds(1);
+    if (!*writer.UpdateTo(table, id, RowOf(second))) return "the record is gone";
+    state_at.push_back(store.Statistics().horizon);
+    for (int i = 0; i < 4; ++i) static_cast<void>(store.Maintain());
+    for (uint64_t at = 0; at <= second; ++at) {
+      TransactionOptions past;
+      past.as_of_timestamp = state_at[at];
+      Result<Transaction> txn = reader.Begin(past);
+      const std::string when =
+          "second " + std::to_string(at) + " as of second " + std::to_string(second) + ": ";
+      if (!txn.ok()) {
+        if (txn.code() != StatusCode::kSnapshotTooOld) return when + txn.status().ToString();
+        if (second - at < 10) return when + "refused within the retention window";
+        ++refused;
+        continue;
+      }
+      Result<TypedGuard<Row>> seen = txn->Get(table, id);
+      if (!seen.ok()) return when + seen.status().ToString();
+      if (!*seen) return when + "the version is gone";
+      if ((*seen)->values[0] != at) return when + "read " + std::to_string((*seen)->values[0]);
+    }
+  }
+  return refused > 0 ? "" : "nothing was ever reclaimed";
+}
+
+std::string BeginWhileAnOldSnapshotIsCut() {
+  StoreOptions options = TestStoreOptions();
+  options.snapshots.version_bytes_max = 256 << 10;
+  Store store = *Store::OpenInMemory(options);
+  Session writer = *store.NewSession();
+  Session old_session = *store.NewSession();
+  Session fresh_session = *store.NewSession();
+  const auto table = *store.CreateTableOf<Row>("rows");
+  std::vector<RecordId> ids;
+  for (uint64_t i = 0; i < 10'000; ++i) ids.push_back(*writer.Insert(table, RowOf(i)));
+  Transaction old_one = *old_session.Begin();
+  for (uint64_t i = 0; i < ids.size(); ++i) {
+    if (!*writer.UpdateTo(table, ids[i], RowOf(i + 1))) return "a record is gone";
+  }
+  Transaction fresh = *fresh_session.Begin();
+  // The bytes come free some cycles after the old one was given up.
+  for (int cycle = 0; cycle < 8; ++cycle) {
+    static_cast<void>(store.Maintain({.records_max = 1'000}));
+    Result<TypedGuard<Row>> seen = fresh.Get(table, ids[7]);
+    if (!seen.ok()) return "the fresh snapshot was given up: " + seen.status().ToString();
+    if (!*seen || (*seen)->values[0] != 8) return "the fresh snapshot reads another state";
+  }
+  if (old_one.Get(table, ids[7]).code() != StatusCode::kSnapshotTooOld) {
+    return "the old snapshot was not given up";
+  }
+  return "";
+}
+
+std::string BeginAgainAtTheSameTimestamp() {
+  base::ManualClock clock(kStart);
+  StoreOptions options = TestStoreOptions();
+  options.clock = &clock;
+  options.snapshots.age_max = std::chrono::seconds(10);
+  Store store = *Store::OpenInMemory(options);
+  Session writer = *store.NewSession();
+  Session reader = *store.NewSession();
+  const auto table = *store.CreateTableOf<Row>("rows");
+  const RecordId id = *writer.Insert(table, RowOf(7));
+  uint64_t timestamp = 0;
+  for (int life = 0; life < 3; ++life) {
+    Transaction txn = *reader.Begin();
+    if (timestamp != 0 && txn.snapshot_timestamp() != timestamp) return "another timestamp";
+    timestamp = txn.snapshot_timestamp();
+    for (int second = 0; second < 9; ++second) {
+      static_cast<void>(store.Maintain());
+      clock.AdvanceSeconds(1);
+      Result<TypedGuard<Row>> seen = txn.Get(table, id);
+      if (!seen.ok()) return "given up after " + std::to_string(second) + " s of 10";
+    }
+    txn.Rollback();
+  }
+  return "";
+}
+
+std::string GuardASlotOfAnEmptySlab() {
+  Store store = *Store::OpenInMemory(TestStoreOptions());
+  const auto table = *store.CreateTableOf<Row>("rows");
+  Reader reader = *store.NewReader();
+  std::vector<RecordId> ids;
+  // One extent is cut into small slabs; the ones after it are the table's as a whole.
+  {
+    Session writer = *store.NewSession();
+    for (uint64_t i = 0; i < 60'000; ++i) ids.push_back(*writer.Insert(table, RowOf(i)));
+    const TypedGuard<Row> guard = reader.Get(table, ids.back());
+    for (const RecordId id : ids) {
+      if (!*writer.Delete(table, id)) return "a record is gone";
+    }
+    Settle(store);
+    static_cast<void>(store.CompactStorage());
+    if (guard->values[0] != 59'999 || guard->values[11] != 59'999) {
+      return "a guarded record changed when its neighbours were given back";
+    }
+  }
+  Settle(store);
+  // As an inlined read announces it, before it looks whether the extent is the table's.
+  const internal::SlotHeader* slot = table.places().SlotOf(ids.back().value());
+  internal::Participant& participant = reader.core().participant();
+  participant.Guard(participant.guards[3], reinterpret_cast<uint64_t>(slot));
+  const IdCodec codec(store.id_layout());
+  const slab::ClassSpace& space =
+      *store.core().engine().class_state(codec.size_class(ids.back()))->space;
+  const uint32_t extent = codec.slot(ids.back()) >> space.geometry().index_bits;
+  bool stayed = true;
+  for (int i = 0; i < 3; ++i) {
+    static_cast<void>(store.CompactStorage());
+    stayed = stayed && space.home_range().state(extent) == page::ExtentState::kMapped;
+  }
+  participant.ReleaseGuard(participant.guards[3]);
+  if (!stayed) return "an extent was given back under a guard";
+  static_cast<void>(store.CompactStorage());
+  if (space.home_range().state(extent) == page::ExtentState::kMapped) {
+    return "an empty extent without guard was not given back";
+  }
+  Session writer = *store.NewSession();
+  for (const RecordId id : ids) {
+    if (reader.Get(table, id)) return "a deleted record came back";
+  }
+  return writer.Insert(table, RowOf(1)).ok() ? "" : "no record can be inserted";
+}
+
+std::string EndManySessions() {
+  Store store = *Store::OpenInMemory(TestStoreOptions());
+  const auto table = *store.CreateTableOf<Row>("rows");
+  for (uint64_t i = 0; i < 100; ++i) {
+    Session session = *store.NewSession();
+    if (!session.Insert(table, RowOf(i)).ok()) return "no record can be inserted";
+  }
+  const uint64_t used = store.Statistics().tables[0].slots_used;
+  return used == 100 ? "" : std::to_string(used) + " slots are in use by 100 records";
+}
+
+}  // namespace flagstone::testkit

@@ -1,0 +1,37 @@
+// Bugs that the store once had, each as a scene that would show it again: what the tests of the
+// whole store and the planted-bug tests share.
+//
+// Errors      Each returns "", or what was wrong.
+#ifndef FLAGSTONE_TESTS_SUPPORT_STORE_FEARS_H_
+#define FLAGSTONE_TESTS_SUPPORT_STORE_FEARS_H_
+
+#include <chrono>
+#include <string>
+
+namespace flagstone::testkit {
+
+// CompactStorage() ends within `limit` while other threads go on changing records.
+std::string CompactBesideWriters(std::chrono::milliseconds limit);
+
+// The same while a reader is in the middle of a call, which each cycle waits for in vain.
+std::string CompactBesideAPinnedReader(std::chrono::milliseconds limit);
+
+// Every state within history_retention can be read, and one before it is refused, not guessed.
+std::string ReadStatesOfThePast();
+
+// The limit on version bytes gives up the snapshot that keeps them, not one that just began.
+std::string BeginWhileAnOldSnapshotIsCut();
+
+// A session's second snapshot does not inherit the age of its first, though both read the same
+// timestamp.
+std::string BeginAgainAtTheSameTimestamp();
+
+// The memory of an empty slab stays while a guard names one of its slots, and goes when it ends.
+std::string GuardASlotOfAnEmptySlab();
+
+// Sessions that end leave nothing of what they held in advance behind.
+std::string EndManySessions();
+
+}  // namespace flagstone::testkit
+
+#endif  // FLAGSTONE_TESTS_SUPPORT_STORE_FEARS_H_
