@@ -29,6 +29,7 @@ enum class PlantedBug : uint8_t {
   kNoDeleteReserve,            // a full store cannot be emptied
   kCutSnapshotReadsOn,         // a snapshot that was given up is not told
   kTombstoneReclaimedEarly,    // a deleted record goes although a snapshot still reads it
+  kInsideOfRunIsRead,          // a long record's payload passes for the header of a record
   kCount,
 };
 

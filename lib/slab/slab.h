@@ -1,8 +1,11 @@
-// A slab: a run of equal slots inside one extent that belongs to one owner, and its free slots.
+// A slab: a stretch of equal slots inside one extent that belongs to one owner, and its free slots.
 //
 // Free slots are linked through themselves, so a slab costs a few words however many slots it has.
 // A free slot has ID 0; the begin field of its version word holds the tick of its last ID, the
 // older field of its link word the next free index + 1.
+//
+// In a slab of runs (records longer than a slot) all of this holds for runs: an index is that of a
+// run's first slot, and the counts are of runs.
 //
 // Place       The unit that tables own (home slots) and version pools grow by (version slots).
 // Invariants  1. Every slot is exactly one of: never used (at or above next_unused), free (linked
@@ -12,6 +15,7 @@
 #ifndef FLAGSTONE_LIB_SLAB_SLAB_H_
 #define FLAGSTONE_LIB_SLAB_SLAB_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -22,10 +26,11 @@ namespace flagstone::slab {
 
 struct Slab {
   uint32_t extent = 0;       // number of the extent in the class's range
-  uint32_t first_index = 0;  // slots [first_index, end_index) of that extent
+  uint32_t run_slots = 1;    // adjacent slots that are used as one
+  uint32_t first_index = 0;  // slots [first_index, end_index) of that extent: whole runs
   uint32_t end_index = 0;
-  uint32_t next_unused =
-      0;  // slots [next_unused, end_index) were never used since the slab was taken
+  // Slots [next_unused, end_index) were never used since the slab was taken.
+  uint32_t next_unused = 0;
   uint32_t free_head = 0;  // index + 1; 0: none
   uint32_t free_tail = 0;  // index + 1
   uint32_t free_count = 0;
@@ -33,10 +38,30 @@ struct Slab {
   bool queued = false;          // stands in its owner's list of slabs with free slots
   Slab* next_queued = nullptr;  // in that list, where it is linked through the slabs
 
-  uint32_t unused_count() const { return end_index - next_unused; }
-  uint32_t used_count() const { return next_unused - first_index - free_count; }
+  bool has_unused() const { return next_unused != end_index; }
+  uint32_t unused_count() const { return (end_index - next_unused) / run_slots; }
+  uint32_t used_count() const { return (next_unused - first_index) / run_slots - free_count; }
   bool empty() const { return used_count() == 0; }
+  // True when `index` is the first slot of one of its runs.
+  bool Has(uint32_t index) const {
+    return index >= first_index && index < end_index && index % run_slots == 0;
+  }
 };
+
+// Slots [begin, end) of an extent.
+struct IndexRange {
+  uint32_t begin;
+  uint32_t end;
+};
+
+// An empty slab of the runs that lie in `slots` and begin at a multiple of their length, which is
+// what an index says of itself: any slab of the extent, and any earlier one, agrees about it.
+inline void LayOut(Slab& slab, uint32_t run_slots, IndexRange slots) {
+  slab.run_slots = run_slots;
+  slab.first_index = (slots.begin + run_slots - 1) / run_slots * run_slots;
+  slab.end_index = std::max(slab.first_index, slots.end / run_slots * run_slots);
+  slab.next_unused = slab.first_index;
+}
 
 // First in, first out, linked through the slabs: to queue one never needs memory.
 class SlabQueue {

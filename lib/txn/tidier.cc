@@ -356,6 +356,9 @@ void Tidier::VisitRecord(uint64_t entry, TablePart& part) {
   const uint64_t id = entry & ~kFromDeferred;
   const uint64_t slot = id & part.view.slot_mask;
   const internal::SlotGeometry& geometry = part.view.geometry;
+  // A record that is gone, in an extent that another table has now: the place may be inside of a
+  // long record, whose payload could hold this ID.
+  if (!part.view.NamesSlot(slot & geometry.index_mask)) return;
   SlotHeader& home = *geometry.HomeAt(slot >> geometry.index_bits, slot & geometry.index_mask);
   if (internal::IdOf(home.id.load(std::memory_order_acquire)) != id) return;  // reclaimed meanwhile
   const std::optional<uint64_t> before = TryLockForTidying<StdAtomics>(home);
@@ -398,7 +401,13 @@ struct Tidier::VisitedRecord {
     MakeRoom(tidier.retiring_versions_, version_count);
     MakeRoom(tidier.retiring_homes_, 1);
   }
+  // For a payload.
   VersionLink TakeVersionSlot() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    if (part.view.run_slots > 1) {
+      const Result<VersionLink> run = part.class_state.versions.TakeRun(part.view.run_slots);
+      if (run.ok()) ++tidier.progress_;
+      return run.ok() ? *run : 0;
+    }
     slab::VersionSlotCache& cache = tidier.version_caches_[part.view.class_number];
     if (cache.count == 0 &&
         !part.class_state.versions.Refill(cache, slab::VersionUse::kUpdate).ok()) {

@@ -55,7 +55,7 @@ struct TableView {
   // One byte for each such extent number, so that no bound is checked: 1 where the whole
   // extent is this table's. Lazily touched zero pages, wiped in a forked child. Written when slabs
   // change hands (release), read before a slot is looked at (acquire). All 0 where announcing a
-  // guard needs a full barrier: the inlined read then never goes on.
+  // guard needs a full barrier, and in tables of long records: the inlined read then never goes on.
   const std::atomic<uint8_t>* owned;
   uint32_t index_bits;
   uint32_t payload_bytes;  // of a record
@@ -72,7 +72,19 @@ struct TableView {
   const std::atomic<uint16_t>* extent_owner;
   const std::atomic<uint16_t>* shared_owner;
   uint32_t slots_per_shared_slab;
+  // Adjacent slots that a record takes. Above 1, most indices name no record but lie inside of one,
+  // where its payload decides what there is to read: check with NamesSlot() before any load.
+  uint32_t run_slots;
+
+  bool NamesSlot(uint64_t index) const {
+    return StartsRun(static_cast<uint32_t>(index), run_slots, geometry.slots_per_extent);
+  }
 };
+
+// Of a run that fills an extent.
+inline constexpr uint32_t kRecordBytesMax =
+    kRunSlotsMax * kStrideBytesMax - static_cast<uint32_t>(kSlotHeaderBytes);
+static_assert(kRecordBytesMax == 2'093'032);
 
 }  // namespace flagstone::internal
 

@@ -23,7 +23,7 @@ TEST_F(ClassSpaceTest, GeometryFollowsFromTheSizeClass) {
 
 TEST_F(ClassSpaceTest, SmallTablesShareAnExtentAndLargeOnesOwnWholeOnes) {
   for (uint16_t table = 1; table <= 3; ++table) {
-    Slab* slab = *space_->TakeHomeSlab(table, 0, 5);
+    Slab* slab = *space_->TakeHomeSlab({table}, 0, 5);
     EXPECT_EQ(slab->extent, 0u);
     // Slot 0 of extent 0 is never used: the ID 0 names it.
     EXPECT_EQ(slab->first_index, table == 1 ? 1 : (table - 1) * space_->slots_per_shared_slab());
@@ -32,7 +32,7 @@ TEST_F(ClassSpaceTest, SmallTablesShareAnExtentAndLargeOnesOwnWholeOnes) {
     EXPECT_EQ(space_->SlabOf(0, slab->first_index), slab);
   }
   EXPECT_EQ(space_->extent_owner()[0].load(), internal::kExtentShared);
-  Slab* whole = *space_->TakeHomeSlab(7, kSlabsPerSharedExtent, 5);
+  Slab* whole = *space_->TakeHomeSlab({7}, kSlabsPerSharedExtent, 5);
   EXPECT_EQ(whole->extent, 1u);
   EXPECT_EQ(whole->unused_count(), space_->geometry().slots_per_extent);
   EXPECT_EQ(space_->extent_owner()[1].load(), 7u);
@@ -42,16 +42,16 @@ TEST_F(ClassSpaceTest, SmallTablesShareAnExtentAndLargeOnesOwnWholeOnes) {
 
 TEST_F(ClassSpaceTest, WhenAllExtentsAreOwnedTheErrorNamesTheWayOut) {
   for (int i = 0; i < 12; ++i) {
-    ASSERT_TRUE(space_->TakeHomeSlab(1, kSlabsPerSharedExtent, 5).ok());
+    ASSERT_TRUE(space_->TakeHomeSlab({1}, kSlabsPerSharedExtent, 5).ok());
   }
-  const Status full = space_->TakeHomeSlab(1, kSlabsPerSharedExtent, 5).status();
+  const Status full = space_->TakeHomeSlab({1}, kSlabsPerSharedExtent, 5).status();
   EXPECT_EQ(full.code(), StatusCode::kResourceExhausted);
   EXPECT_NE(full.message().find("12 extents"), std::string::npos) << full.message();
   EXPECT_NE(full.message().find("slot bits"), std::string::npos) << full.message();
 }
 
 TEST_F(ClassSpaceTest, AReturnedExtentKeepsItsHighestTickAndReadsAsZeros) {
-  Slab* slab = *space_->TakeHomeSlab(1, kSlabsPerSharedExtent, 5);
+  Slab* slab = *space_->TakeHomeSlab({1}, kSlabsPerSharedExtent, 5);
   const uint32_t extent = slab->extent;
   internal::SlotHeader* slot = space_->geometry().HomeAt(extent, 9);
   slot->id.store(77);
@@ -61,21 +61,21 @@ TEST_F(ClassSpaceTest, AReturnedExtentKeepsItsHighestTickAndReadsAsZeros) {
   EXPECT_EQ(space_->counts().home_returned, 1u);
   EXPECT_EQ(slot->id.load(), 0u);
   // At tick 40 it cannot be used, another one can; later it is the first.
-  EXPECT_NE((*space_->TakeHomeSlab(2, kSlabsPerSharedExtent, 40))->extent, extent);
-  Slab* again = *space_->TakeHomeSlab(2, kSlabsPerSharedExtent, 41);
+  EXPECT_NE((*space_->TakeHomeSlab({2}, kSlabsPerSharedExtent, 40))->extent, extent);
+  Slab* again = *space_->TakeHomeSlab({2}, kSlabsPerSharedExtent, 41);
   EXPECT_EQ(again->extent, extent);
   EXPECT_EQ(again->tick_floor, 40u);
   EXPECT_EQ(slot->id.load(), 0u);
 }
 
 TEST_F(ClassSpaceTest, AnExtentForAGivenIdIsTakenOnceAndOnlyByItsTable) {
-  Slab* slab = *space_->TakeHomeSlabAt(3, 4, 100);
+  Slab* slab = *space_->TakeHomeSlabAt({3}, 4, 100);
   EXPECT_EQ(slab->extent, 4u);
-  EXPECT_EQ(*space_->TakeHomeSlabAt(3, 4, 200), slab);
-  EXPECT_EQ(space_->TakeHomeSlabAt(2, 4, 200).code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(space_->TakeHomeSlabAt(2, 12, 0).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(*space_->TakeHomeSlabAt({3}, 4, 200), slab);
+  EXPECT_EQ(space_->TakeHomeSlabAt({2}, 4, 200).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(space_->TakeHomeSlabAt({2}, 12, 0).code(), StatusCode::kInvalidArgument);
   // The extents in between are free for whoever comes next.
-  EXPECT_LT((*space_->TakeHomeSlab(1, kSlabsPerSharedExtent, 5))->extent, 4u);
+  EXPECT_LT((*space_->TakeHomeSlab({1}, kSlabsPerSharedExtent, 5))->extent, 4u);
 }
 
 }  // namespace

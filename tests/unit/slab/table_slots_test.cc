@@ -10,7 +10,7 @@ namespace {
 
 class TableSlotsTest : public SlabTest {
  protected:
-  TableSlotsTest() : slots_(1, *space_, Owned(), *ticks_, IdCodec(kLayout).tick_max()) {}
+  TableSlotsTest() : slots_({1}, *space_, Owned(), *ticks_, IdCodec(kLayout).tick_max()) {}
   static OwnedExtents Owned() { return *OwnedExtents::Map(64, 0, OwnedExtentsUse::kByReaders); }
   TableSlots slots_;
 };
@@ -81,7 +81,7 @@ TEST_F(TableSlotsTest, EmptySlabsAreReturnedAndUsedAgainAtLaterTicksOnly) {
   const std::set<uint32_t> before(taken.begin(), taken.end());
   for (const uint32_t slot : Take(slots_, 3'000)) EXPECT_FALSE(before.contains(slot)) << slot;
   NextTick();
-  TableSlots other(2, *space_, Owned(), *ticks_, IdCodec(kLayout).tick_max());
+  TableSlots other({2}, *space_, Owned(), *ticks_, IdCodec(kLayout).tick_max());
   EXPECT_EQ(Take(other, 9'000).size(), 9'000u);
 }
 

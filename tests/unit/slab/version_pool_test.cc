@@ -8,7 +8,7 @@ namespace {
 class VersionPoolTest : public SlabTest {
  protected:
   VersionPoolTest() : small_(OpenSpace(kClass, 1)), pool_(*small_) {
-    EXPECT_TRUE(pool_.Prepare().ok());
+    EXPECT_TRUE(pool_.Prepare(1).ok());
   }
   std::unique_ptr<ClassSpace> small_;  // one extent of version slots
   VersionPool pool_;
@@ -56,7 +56,7 @@ TEST_F(VersionPoolTest, TheReserveIsForDeletes) {
 
 TEST_F(VersionPoolTest, EmptyExtentsAreReturnedButTheFirst) {
   VersionPool pool(*space_);
-  ASSERT_TRUE(pool.Prepare().ok());
+  ASSERT_TRUE(pool.Prepare(1).ok());
   std::vector<internal::VersionLink> taken;
   while (taken.size() < 10'000) {
     VersionSlotCache cache;
