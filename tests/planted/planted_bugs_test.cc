@@ -39,6 +39,18 @@ std::string PinnedHistories() {
   return "";
 }
 
+std::string LongPinnedHistories() {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    PinnedHistoryOptions options;
+    options.seed = seed;
+    options.lengths = RecordLengths::kAll;
+    if (const std::string failure = RunPinnedHistory(options).failure; !failure.empty()) {
+      return failure;
+    }
+  }
+  return "";
+}
+
 std::string AppendHistories() {
   for (uint64_t seed = 1; seed <= 3; ++seed) {
     AppendHistoryOptions options;
@@ -204,6 +216,7 @@ const std::vector<Plant>& Plants() {
       {PlantedBug::kNoDeleteReserve, 0, "no delete reserve", DeletesOfAFullStore},
       {PlantedBug::kCutSnapshotReadsOn, 8, "cut snapshot reads on", CutSnapshots},
       {PlantedBug::kTombstoneReclaimedEarly, 8, "tombstone reclaimed early", PinnedHistories},
+      {PlantedBug::kInsideOfRunIsRead, 0, "inside of a long record is read", LongPinnedHistories},
   };
   return plants;
 }
@@ -251,6 +264,7 @@ TEST(PlantedBugsTest, EveryPlantedBugIsCaughtByItsWorkload) {
 TEST(PlantedBugsTest, TheWorkloadsAreSilentWithoutThem) {
   EXPECT_EQ(Schedules(), "");
   EXPECT_EQ(PinnedHistories(), "");
+  EXPECT_EQ(LongPinnedHistories(), "");
   EXPECT_EQ(AppendHistories(), "");
   EXPECT_EQ(Transfers(), "");
   EXPECT_EQ(PinnedReader(), "");
