@@ -549,8 +549,10 @@ Result<bool> SessionCore::UpdateTo(TableState& table, RecordId id,
                                    std::chrono::nanoseconds lock_wait) {
   FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload));
   PendingChange change;
-  Result<bool> prepared = PrepareUpdate(table, id, lock_wait, change);
-  if (!prepared.ok() || !*prepared) return prepared;
+  SlotHeader* newest = nullptr;  // none of its payload stays
+  Result<bool> locked = LockForSingle(table, id, lock_wait, slab::VersionUse::kUpdate,
+                                      Base::kNewestLive, change, &newest);
+  if (!locked.ok() || !*locked) return locked;
   std::memcpy(internal::PayloadOf(change.version), payload.data(), payload.size());
   return PublishSingle(change, kLive, counters_.updates);
 }
