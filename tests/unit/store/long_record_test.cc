@@ -272,12 +272,13 @@ TEST_P(LongRecordTest, ABatchIsInsertedAndAGivenIdIsTakenOnlyAtTheStartOfARun) {
   const IdCodec codec(store_.id_layout());
   IdFields fields = codec.fields(ids[0]);
   fields.slot = 7u << kIndexBits;
+  const Bytes nine = Record(9);
   const RecordId given = codec.Encode(fields);
-  ASSERT_TRUE(session_.InsertWithId(table_, given, Record(9)).ok());
+  ASSERT_TRUE(session_.InsertWithId(table_, given, nine).ok());
   ExpectValue(given, 9);
   for (uint32_t index = 1; index < std::min(run_slots(), 8u); ++index) {
     fields.slot = (7u << kIndexBits) + index;
-    const Status refused = session_.InsertWithId(table_, codec.Encode(fields), Record(9));
+    const Status refused = session_.InsertWithId(table_, codec.Encode(fields), nine);
     EXPECT_EQ(refused.code(), StatusCode::kInvalidArgument);
     EXPECT_THAT(refused.message(),
                 testing::AllOf(testing::HasSubstr("index " + std::to_string(index)),
@@ -286,7 +287,7 @@ TEST_P(LongRecordTest, ABatchIsInsertedAndAGivenIdIsTakenOnlyAtTheStartOfARun) {
   // Past the last run.
   for (uint32_t index = kRunSlotsMax / run_slots() * run_slots(); index < kRunSlotsMax; ++index) {
     fields.slot = (7u << kIndexBits) + index;
-    EXPECT_EQ(session_.InsertWithId(table_, codec.Encode(fields), Record(9)).code(),
+    EXPECT_EQ(session_.InsertWithId(table_, codec.Encode(fields), nine).code(),
               StatusCode::kInvalidArgument);
   }
   ExpectValue(given, 9);
@@ -322,14 +323,15 @@ TEST_P(RunRecordTest, AnIdThatLeadsIntoARecordIsAbsentWhateverTheRecordHolds) {
   ASSERT_TRUE(Shows(session_.Get(table_, id), hostile));
   Transaction snapshot = *session_.Begin();
   Session other = *store_.NewSession();
+  const Bytes another = Record(2);
   for (const RecordId inside : forged) {
     ASSERT_FALSE(other.Get(table_, inside));
     ASSERT_FALSE(*snapshot.Get(table_, inside));
-    ASSERT_FALSE(*other.UpdateTo(table_, inside, Record(2)));
+    ASSERT_FALSE(*other.UpdateTo(table_, inside, another));
     ASSERT_FALSE(*other.Delete(table_, inside));
     ASSERT_FALSE(*other.Undelete(table_, inside));
     ASSERT_EQ(store_.Explain(table_, inside), AbsenceReason::kMalformed);
-    ASSERT_FALSE(other.InsertWithId(table_, inside, Record(2)).ok());
+    ASSERT_FALSE(other.InsertWithId(table_, inside, another).ok());
     ASSERT_EQ(*store_.Read(table_, inside, [](std::span<const std::byte>) {}), false);
   }
   RecordGuard guards[1];
