@@ -114,11 +114,11 @@ bool ClassSpace::HasRoomForRun(uint32_t extent, uint32_t run_slots) const {
   return extent > 0 || 2 * run_slots <= geometry_.slots_per_extent;
 }
 
-Result<uint32_t> ClassSpace::TakeFreeExtent(uint32_t run_slots, uint32_t current_tick) {
+Result<uint32_t> ClassSpace::TakeFreeExtent(SlabOwner owner, uint32_t current_tick) {
   for (size_t tried = free_home_extents_.size(); tried > 0; --tried) {
     const uint32_t extent = free_home_extents_.front();
     free_home_extents_.pop_front();
-    if (extents_[extent].tick_floor >= current_tick || !HasRoomForRun(extent, run_slots)) {
+    if (extents_[extent].tick_floor >= current_tick || !HasRoomForRun(extent, owner.run_slots)) {
       free_home_extents_.push_back(extent);
       continue;
     }
@@ -130,7 +130,7 @@ Result<uint32_t> ClassSpace::TakeFreeExtent(uint32_t run_slots, uint32_t current
     --counts_.home_returned;
     return extent;
   }
-  if (home_next_ == 0 && !HasRoomForRun(0, run_slots)) {
+  if (home_next_ == 0 && !HasRoomForRun(0, owner.run_slots)) {
     // Left, without memory, to the first table that has room there.
     free_home_extents_.push_back(home_next_++);
     home_mapped_end_ = home_next_;
@@ -159,23 +159,23 @@ void ClassSpace::LayOutHome(Slab& slab, uint32_t run_slots, IndexRange slots) {
   LayOut(slab, run_slots, slots);
 }
 
-Slab* ClassSpace::OwnWhole(SlabOwner table, uint32_t extent, std::unique_ptr<Slab> slab) {
+Slab* ClassSpace::OwnWhole(SlabOwner owner, uint32_t extent, std::unique_ptr<Slab> slab) {
   Extent& state = extents_[extent];
   state.whole = std::move(slab);
   state.whole->extent = extent;
-  LayOutHome(*state.whole, table.run_slots, {0, geometry_.slots_per_extent});
+  LayOutHome(*state.whole, owner.run_slots, {0, geometry_.slots_per_extent});
   state.whole->tick_floor = state.tick_floor;
   ++counts_.home_owned;
-  owner_of(extent).store(table.table, std::memory_order_release);
+  owner_of(extent).store(owner.table, std::memory_order_release);
   return state.whole.get();
 }
 
-Result<Slab*> ClassSpace::TakeSharedSlab(SlabOwner table, uint32_t current_tick) {
+Result<Slab*> ClassSpace::TakeSharedSlab(SlabOwner owner, uint32_t current_tick) {
   if (shared_with_room_.empty() ||
       extents_[shared_with_room_.back()].shared_tick_floor >= current_tick) {
     auto slabs = std::make_unique<std::unique_ptr<Slab>[]>(kSlabsPerSharedExtent);
     shared_with_room_.reserve(shared_with_room_.size() + 1);
-    Result<uint32_t> extent = TakeFreeExtent(table.run_slots, current_tick);
+    Result<uint32_t> extent = TakeFreeExtent(owner, current_tick);
     if (!extent.ok()) return extent.status();
     Extent& state = extents_[*extent];
     state.shared = std::move(slabs);
@@ -191,15 +191,15 @@ Result<Slab*> ClassSpace::TakeSharedSlab(SlabOwner table, uint32_t current_tick)
   state.shared[number] = std::make_unique<Slab>();
   Slab& slab = *state.shared[number];
   slab.extent = extent;
-  LayOutHome(slab, table.run_slots,
+  LayOutHome(slab, owner.run_slots,
              {number * slots_per_shared_slab(), (number + 1) * slots_per_shared_slab()});
   slab.tick_floor = state.shared_tick_floor;
   if (++state.shared_taken == kSlabsPerSharedExtent) shared_with_room_.pop_back();
-  shared_owner_[size_t{extent} * kSlabsPerSharedExtent + number].store(table.table,
+  shared_owner_[size_t{extent} * kSlabsPerSharedExtent + number].store(owner.table,
                                                                        std::memory_order_release);
   // Reads of an extent that only one table uses need not look at its slabs.
-  if (state.shared_taken == kSlabsPerSharedExtent && IsOneTables(extent, table.table)) {
-    owner_of(extent).store(table.table, std::memory_order_release);
+  if (state.shared_taken == kSlabsPerSharedExtent && IsOneTables(extent, owner.table)) {
+    owner_of(extent).store(owner.table, std::memory_order_release);
   }
   return &slab;
 }
@@ -224,7 +224,7 @@ Result<Slab*> ClassSpace::TakeHomeSlab(SlabOwner owner, uint32_t slabs_owned,
   base::MutexLock lock(&mutex_);
   if (SharesExtents(owner, slabs_owned)) return TakeSharedSlab(owner, current_tick);
   auto slab = std::make_unique<Slab>();
-  Result<uint32_t> extent = TakeFreeExtent(owner.run_slots, current_tick);
+  Result<uint32_t> extent = TakeFreeExtent(owner, current_tick);
   if (!extent.ok()) return extent.status();
   return OwnWhole(owner, *extent, std::move(slab));
 }

@@ -109,17 +109,17 @@ class ClassSpace {
   ClassSpace(uint32_t size_class, uint32_t slot_bits);
   Status MapTables();
 
-  // An extent that no one uses and that has room for a run, mapped and readable.
-  Result<uint32_t> TakeFreeExtent(uint32_t run_slots, uint32_t current_tick)
+  // An extent that no one uses and that has room for a run of the owner's, mapped and readable.
+  Result<uint32_t> TakeFreeExtent(SlabOwner owner, uint32_t current_tick)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasRoomForRun(uint32_t extent, uint32_t run_slots) const;
   void LayOutHome(Slab& slab, uint32_t run_slots, IndexRange slots);
   bool SharesExtents(SlabOwner owner, uint32_t slabs_owned) const;
   // True when all slabs of a shared extent are `table`'s.
   bool IsOneTables(uint32_t extent, uint16_t table) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Slab* OwnWhole(SlabOwner table, uint32_t extent, std::unique_ptr<Slab> slab)
+  Slab* OwnWhole(SlabOwner owner, uint32_t extent, std::unique_ptr<Slab> slab)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Result<Slab*> TakeSharedSlab(SlabOwner table, uint32_t current_tick)
+  Result<Slab*> TakeSharedSlab(SlabOwner owner, uint32_t current_tick)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status OutOfExtents(const char* what, uint64_t extents_max) const;
   std::atomic<uint16_t>& owner_of(uint32_t extent) { return extent_owner_[extent]; }

@@ -30,6 +30,10 @@ constexpr uint64_t kHelpRecordsMax = 4096;
 // for what 256 sessions have queued: 256 * ChangedRing::kCapacity / kHelpRecordsMax.
 constexpr int kCyclesInOneCallMax = 1024;
 
+// A cycle that has copied this much leaves the rest of its visits to the next one, so that long
+// records do not make a call of thousands of visits last for seconds. About 2 ms.
+constexpr uint64_t kCopiedBytesMax = 8 << 20;
+
 // Home slots are fetched this many visits ahead.
 constexpr size_t kPrefetchDistance = 8;
 
@@ -342,7 +346,12 @@ void Tidier::VisitAll() {
     __builtin_prefetch(geometry.HomeAt(slot >> geometry.index_bits, slot & geometry.index_mask), 1);
   };
   for (size_t i = 0; i < kPrefetchDistance; ++i) prefetch(i);
+  copied_bytes_ = 0;
   for (size_t i = 0; i < batch_.size(); ++i) {
+    if (copied_bytes_ > kCopiedBytesMax) {
+      again_.insert(again_.end(), batch_.begin() + static_cast<long>(i), batch_.end());
+      break;
+    }
     prefetch(i + kPrefetchDistance);
     part = part_of(part, batch_[i] & ~kFromDeferred);
     if (part == nullptr) continue;  // its slab was returned
@@ -394,7 +403,8 @@ struct Tidier::VisitedRecord {
   uint64_t id;
 
   SlotHeader* At(VersionLink link) const { return part.view.geometry.At(link); }
-  void CopyPayload(SlotHeader* to, const SlotHeader* from) const {
+  void CopyPayload(SlotHeader* to, const SlotHeader* from) const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    tidier.copied_bytes_ += part.view.payload_bytes;
     std::memcpy(internal::PayloadOf(to), internal::PayloadOf(from), part.view.payload_bytes);
   }
   void MakeRoomToRetire(size_t version_count) ABSL_NO_THREAD_SAFETY_ANALYSIS {

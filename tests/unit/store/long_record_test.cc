@@ -621,6 +621,24 @@ TEST_F(LongTableTest, MaintenanceDoesNotTakeTheInsideOfALongRecordForOneThatIsGo
   for (const auto& [id, bytes] : records) ASSERT_TRUE(Shows(session.Get(longest, id), bytes));
 }
 
+TEST_F(LongTableTest, ACycleOfMaintenanceEndsWhenItHasCopiedEnoughAndTheNextOneGoesOn) {
+  const RecordTable table = *store_.CreateTable("long", {1'000'000, std::nullopt});
+  std::vector<RecordId> ids;
+  for (uint64_t i = 0; i < 20; ++i) {
+    ids.push_back(*session_.Insert(table, BytesOf(i, 1'000'000)));
+    ASSERT_TRUE(*session_.UpdateTo(table, ids.back(), BytesOf(100 + i, 1'000'000)));
+  }
+  static_cast<void>(store_.Maintain());
+  // 8 MiB and the record that passes them.
+  EXPECT_EQ(store_.Statistics().maintenance.homecomings, 9u);
+  EXPECT_EQ(store_.Statistics().maintenance.waiting_records, 11u);
+  Settle(store_);
+  EXPECT_EQ(store_.Statistics().maintenance.homecomings, 20u);
+  for (uint64_t i = 0; i < 20; ++i) {
+    EXPECT_TRUE(Shows(session_.Get(table, ids[i]), BytesOf(100 + i, 1'000'000)));
+  }
+}
+
 struct Page {
   uint64_t number;
   std::array<uint64_t, 4'000> words;
