@@ -121,7 +121,7 @@ template <typename Record, size_t kBatch>
 
 // A record that is not there gives no sum, so that the block's answer is wrong.
 template <typename Record>
-[[gnu::noinline]] uint64_t GetLoop(Reader& reader, const RecordTableOf<Record>& table,
+[[gnu::noinline]] uint64_t GetLoop(Reader& reader, const RecordTableOf<Record> table,
                                    const RecordId* ids) {
   uint64_t sum = 0;
   for (size_t i = 0; i < kBlockRequests; ++i) {
@@ -133,7 +133,7 @@ template <typename Record>
 }
 
 template <typename Record>
-[[gnu::noinline]] uint64_t GetOutLoop(Reader& reader, const RecordTableOf<Record>& table,
+[[gnu::noinline]] uint64_t GetOutLoop(Reader& reader, const RecordTableOf<Record> table,
                                       const RecordId* ids) {
   uint64_t sum = 0;
   Record copy;
@@ -151,7 +151,7 @@ template <typename Record>
 }
 
 template <typename Record>
-[[gnu::noinline]] uint64_t GetDependentLoop(Reader& reader, const RecordTableOf<Record>& table,
+[[gnu::noinline]] uint64_t GetDependentLoop(Reader& reader, const RecordTableOf<Record> table,
                                             const RecordId* ids) {
   uint64_t sum = 0;
   uint64_t zero = 0;
@@ -170,14 +170,12 @@ template <typename Record>
 
 // Store::Read(): no session kept.
 template <typename Record>
-[[gnu::noinline]] uint64_t OneCallLoop(Store& store, const RecordTableOf<Record>& table,
+[[gnu::noinline]] uint64_t OneCallLoop(Store& store, const RecordTableOf<Record> table,
                                        const RecordId* ids) {
   uint64_t sum = 0;
   for (size_t i = 0; i < kBlockRequests; ++i) {
     const Result<bool> found =
-        store.Read(table.untyped(), ids[i], [&](std::span<const std::byte> bytes) {
-          sum += reinterpret_cast<const Record*>(bytes.data())->Sum();
-        });
+        store.Read(table, ids[i], [&](const Record& record) { sum += record.Sum(); });
     if (!found.ok() || !*found) [[unlikely]]
       break;
   }
@@ -189,11 +187,10 @@ template <typename Record, size_t kBatch>
                                         const RecordId* ids) {
   uint64_t sum = 0;
   for (size_t first = 0; first < kBlockRequests; first += kBatch) {
-    reader.MultiGet(table.untyped(), std::span(ids + first, kBatch),
-                    [&](size_t, const RecordGuard& guard) {
-                      if (guard) [[likely]] {
-                        sum += reinterpret_cast<const Record*>(guard.bytes().data())->Sum();
-                      }
+    reader.MultiGet(table, std::span(ids + first, kBatch),
+                    [&](size_t, const TypedGuard<Record>& record) {
+                      if (record) [[likely]]
+                        sum += record->Sum();
                     });
   }
   return sum;

@@ -37,8 +37,7 @@ class [[nodiscard]] RecordGuard {
   ~RecordGuard() { Release(); }
   RecordGuard(RecordGuard&& other) noexcept
       : slot_(std::exchange(other.slot_, nullptr)),
-        participant_(other.participant_),
-        index_(other.index_),
+        guard_(other.guard_),
         view_(other.view_),
         id_(other.id_),
         code_(other.code_) {}
@@ -46,8 +45,7 @@ class [[nodiscard]] RecordGuard {
     if (this != &other) {
       Release();
       slot_ = std::exchange(other.slot_, nullptr);
-      participant_ = other.participant_;
-      index_ = other.index_;
+      guard_ = other.guard_;
       view_ = other.view_;
       id_ = other.id_;
       code_ = other.code_;
@@ -61,7 +59,7 @@ class [[nodiscard]] RecordGuard {
   // kFailedPrecondition: the session was opened before a fork.
   StatusCode code() const { return code_; }
   // code() with its explanation.
-  FLAGSTONE_EXPORT Status status() const;
+  Status status() const { return Explain(code_); }
 
   // Present records only, here and below. Valid while the guard lives; 8-byte aligned.
   std::span<const std::byte> bytes() const {
@@ -77,20 +75,22 @@ class [[nodiscard]] RecordGuard {
   void Release() {
     if (slot_ == nullptr) return;
     slot_ = nullptr;
-    participant_->ReleaseGuard(index_);
+    internal::Participant::ReleaseGuard(*guard_);
   }
 
-  // For the library: a guard on `slot`, announced in the participant's guard slot `index`; an empty
-  // one with a code.
-  RecordGuard(const internal::SlotHeader* slot, internal::Participant& participant, uint64_t index,
+  // For the library: a guard on `slot`, announced in the session's guard slot `guard`; an empty one
+  // with a code.
+  RecordGuard(const internal::SlotHeader* slot, std::atomic<uint64_t>& guard,
               const internal::TableView& view, RecordId id)
-      : slot_(slot), participant_(&participant), index_(index), view_(&view), id_(id) {}
+      : slot_(slot), guard_(&guard), view_(&view), id_(id) {}
   explicit RecordGuard(StatusCode code) : code_(code) {}
 
  private:
+  // Static, so that a guard's address stays unknown and its fields in registers.
+  FLAGSTONE_EXPORT static Status Explain(StatusCode code);
+
   const internal::SlotHeader* slot_ = nullptr;
-  internal::Participant* participant_ = nullptr;
-  uint64_t index_ = 0;
+  std::atomic<uint64_t>* guard_ = nullptr;
   const internal::TableView* view_ = nullptr;
   // The slot is not asked: it has no ID before a commit, and none after reclamation.
   RecordId id_;

@@ -28,11 +28,13 @@ class RecordTable {
 
   // For the library.
   RecordTable(const internal::TableView* view, txn::TableState* state)
-      : view_(view), state_(state) {}
+      : places_(view->places), view_(view), state_(state) {}
+  const internal::HomePlaces<internal::TableShape>& places() const { return places_; }
   const internal::TableView& view() const { return *view_; }
   txn::TableState& state() const { return *state_; }
 
  private:
+  internal::HomePlaces<internal::TableShape> places_;
   const internal::TableView* view_;
   txn::TableState* state_;
 };
@@ -49,11 +51,25 @@ concept RecordType = std::is_trivially_copyable_v<T> && std::is_trivially_destru
 template <RecordType T>
 class RecordTableOf {
  public:
-  explicit RecordTableOf(RecordTable table) : table_(table) {}
+  explicit RecordTableOf(RecordTable table) : places_(PlacesOf(table)), table_(table) {}
   const RecordTable& untyped() const { return table_; }
   std::string_view name() const { return table_.name(); }
 
+  // For the library.
+  using Shape = internal::RecordShape<sizeof(T)>;
+  const internal::HomePlaces<Shape>& places() const { return places_; }
+
  private:
+  // A table may have its records in larger slots than T needs.
+  static internal::HomePlaces<Shape> PlacesOf(const RecordTable& table) {
+    const internal::HomePlaces<internal::TableShape>& places = table.places();
+    if (table.size_class() != Shape::size_class) {
+      return internal::HomePlaces<Shape>::Nowhere(places.biased_base);
+    }
+    return {places.place_mask, places.biased_base, places.owned, {}};
+  }
+
+  internal::HomePlaces<Shape> places_;
   RecordTable table_;
 };
 

@@ -46,22 +46,6 @@ namespace flagstone {
 
 namespace internal {
 
-// The address arithmetic of one look-up: shifts, masks, one multiplication. The address is only
-// good for being loaded from when the index exists and the extent is the table's.
-struct SlotPlace {
-  uint64_t extent;  // entry of TableView::owned
-  uint64_t index;
-  SlotHeader* slot;
-};
-
-[[gnu::always_inline]] inline SlotPlace PlaceOf(const TableView& view, uint64_t id) {
-  const uint64_t extent = (id & view.place_mask) >> view.index_bits;
-  const uint64_t index = id & view.index_mask;
-  return {extent, index,
-          reinterpret_cast<SlotHeader*>(view.biased_base + (extent << kExtentShift) +
-                                        index * view.stride)};
-}
-
 // What the inlined calls below do not do themselves.
 struct FLAGSTONE_EXPORT SessionCalls {
   static RecordGuard Read(txn::SessionCore& core, txn::TableState& table, RecordId id);
@@ -91,15 +75,23 @@ class FLAGSTONE_EXPORT Reader {
   RecordGuard Get(const RecordTable& table, RecordId id);
   template <RecordType T>
   [[gnu::always_inline]] TypedGuard<T> Get(const RecordTableOf<T>& table, RecordId id) {
-    return TypedGuard<T>(Get(table.untyped(), id));
+    return TypedGuard<T>(GetAt(table.places(), table.untyped(), id));
   }
+
+  // What Get() on a RecordTable or RecordTableOf<T> returns.
+  template <typename Table>
+  using GuardOf = decltype(std::declval<Reader&>().Get(std::declval<const Table&>(), RecordId()));
 
   // Starts fetching the record's cache line; for look-ups whose IDs are known before they are
   // needed.
   [[gnu::always_inline]] static void Prefetch(const RecordTable& table, RecordId id) {
     // A prefetch of an address that is none does nothing. (Always inlined, because GCC takes a
     // function that only prefetches for one without effect.)
-    __builtin_prefetch(internal::PlaceOf(table.view(), id.value()).slot);
+    __builtin_prefetch(table.places().SlotOf(id.value()));
+  }
+  template <RecordType T>
+  [[gnu::always_inline]] static void Prefetch(const RecordTableOf<T>& table, RecordId id) {
+    __builtin_prefetch(table.places().SlotOf(id.value()));
   }
 
   // Reads `ids` in one go, so that their cache misses overlap; guards[i] answers ids[i]. Both spans
@@ -110,22 +102,38 @@ class FLAGSTONE_EXPORT Reader {
     for (const RecordId id : ids) Prefetch(table, id);
     for (size_t i = 0; i < ids.size(); ++i) guards[i] = Get(table, ids[i]);
   }
+  template <RecordType T>
+  void MultiGet(const RecordTableOf<T>& table, std::span<const RecordId> ids,
+                std::span<TypedGuard<T>> guards) {
+    for (const RecordId id : ids) Prefetch(table, id);
+    for (size_t i = 0; i < ids.size(); ++i) guards[i] = Get(table, ids[i]);
+  }
   // The same without guards to keep: calls visit(index, guard) for each ID, in order, with a guard
-  // that ends after the call. Any number of IDs.
-  template <std::invocable<size_t, RecordGuard> Visit>
-  void MultiGet(const RecordTable& table, std::span<const RecordId> ids, Visit&& visit) {
+  // that ends after the call. Any number of IDs. `table`: a RecordTable or a RecordTableOf<T>,
+  // whose guards are TypedGuard<T>.
+  template <typename Table, typename Visit>
+  requires std::invocable<Visit, size_t, GuardOf<Table>>
+  void MultiGet(const Table& table, std::span<const RecordId> ids, Visit&& visit) {
+    const Table places = table;    // a copy of one's own stays in registers
     constexpr size_t kAhead = 16;  // about as many lines as a core fetches at a time
     const size_t lead = ids.size() < kAhead ? ids.size() : kAhead;
-    for (size_t i = 0; i < lead; ++i) Prefetch(table, ids[i]);
-    for (size_t i = 0; i < ids.size(); ++i) {
-      if (i + kAhead < ids.size()) Prefetch(table, ids[i + kAhead]);
-      visit(i, Get(table, ids[i]));
+    for (size_t i = 0; i < lead; ++i) Prefetch(places, ids[i]);
+    size_t i = 0;
+    for (; i + kAhead < ids.size(); ++i) {
+      Prefetch(places, ids[i + kAhead]);
+      visit(i, Get(places, ids[i]));
     }
+    for (; i < ids.size(); ++i) visit(i, Get(places, ids[i]));
   }
 
   // For the library.
   explicit Reader(std::unique_ptr<txn::SessionCore> core);
   txn::SessionCore& core() { return *core_; }
+
+ private:
+  template <typename Shape>
+  RecordGuard GetAt(const internal::HomePlaces<Shape>& places, const RecordTable& table,
+                    RecordId id);
 
  protected:
   std::unique_ptr<txn::SessionCore> core_;
@@ -321,25 +329,29 @@ class FLAGSTONE_EXPORT Transaction {
 
 // --- the hot path
 
-[[gnu::always_inline]] inline RecordGuard Reader::Get(const RecordTable& table, RecordId id) {
-  const internal::TableView& view = table.view();
-  internal::Participant& participant = *participant_;
-  const internal::SlotPlace place = internal::PlaceOf(view, id.value());
-  const uint64_t index = participant.guard_hint;
-  std::atomic<uint64_t>& guard = participant.guards[index];
-  if (guard.load(std::memory_order_relaxed) == internal::kGuardFree &&
-      place.index < view.slots_per_extent) [[likely]] {
+template <typename Shape>
+[[gnu::always_inline]] inline RecordGuard Reader::GetAt(const internal::HomePlaces<Shape>& places,
+                                                        const RecordTable& table, RecordId id) {
+  std::atomic<uint64_t>& guard = participant_->guards[0];
+  internal::SlotHeader* const slot = places.SlotOf(id.value());
+  if (internal::HoldsAcquire(guard, internal::kGuardFree) && places.IndexExists(id.value()))
+      [[likely]] {
     // Announced before the first load: whoever would overwrite the slot waits from here on.
-    internal::StdAtomics::Announce(guard, reinterpret_cast<uint64_t>(place.slot),
+    internal::StdAtomics::Announce(guard, reinterpret_cast<uint64_t>(slot),
                                    internal::BarrierKind::kAsymmetric);
-    if (view.owned[place.extent].load(std::memory_order_acquire) != 0 &&
-        internal::ReadableAtHome(*place.slot, id.value())) [[likely]] {
-      participant.guard_hint = index + 1;
-      return RecordGuard(place.slot, participant, index, view, id);
+    if (internal::HoldsAcquire(places.owned[places.ExtentOf(id.value())], internal::kExtentOwned) &&
+        internal::HoldsAcquire(slot->id, id.value())) [[likely]] {
+      // Saves the caller's test of the guard, which the compiler then knows to be there.
+      if (slot == nullptr) __builtin_unreachable();
+      return RecordGuard(slot, guard, table.view(), id);
     }
-    guard.store(internal::kGuardFree, std::memory_order_release);
+    internal::Participant::ReleaseGuard(guard);
   }
   return internal::SessionCalls::Read(*core_, table.state(), id);
+}
+
+[[gnu::always_inline]] inline RecordGuard Reader::Get(const RecordTable& table, RecordId id) {
+  return GetAt(table.places(), table, id);
 }
 
 }  // namespace flagstone

@@ -36,6 +36,15 @@ namespace store {
 class StoreCore;
 }  // namespace store
 
+namespace internal {
+// The reader that a thread's last one-call read used, and the serial number of its store.
+struct ThreadReader {
+  uint64_t store_serial;  // 0: none yet
+  Reader* reader;
+};
+extern FLAGSTONE_EXPORT thread_local constinit ThreadReader thread_reader;
+}  // namespace internal
+
 struct TableOptions {
   // Of every record of the table: 1 to 2,093,032. Up to 7,144 bytes (kStrideBytesMax less the slot
   // header) a record is one slot, of the smallest class that fits; longer ones are runs of adjacent
@@ -96,27 +105,24 @@ class FLAGSTONE_EXPORT Store {
 
   // --- one-call reads
 
-  // Calls visit(std::span<const std::byte>) on the latest committed version; false: absent. Borrows
-  // a session for the time of the call: for threads that keep none. The bytes are valid during the
-  // call.
-  template <typename Visit>
+  // For threads that keep no session: the first such call of a thread takes one for it, which it
+  // keeps until it ends. RESOURCE_EXHAUSTED when there is none left (StoreOptions::sessions_max).
+
+  // Calls visit(std::span<const std::byte>) on the latest committed version; false: absent. The
+  // bytes are valid during the call.
+  template <std::invocable<std::span<const std::byte>> Visit>
   Result<bool> Read(const RecordTable& table, RecordId id, Visit&& visit) {
-    BorrowedReader borrowed(*this);
-    if (borrowed.reader == nullptr) return borrowed.NoReader();
-    RecordGuard guard = borrowed.reader->Get(table, id);
-    if (!guard) {
-      if (guard.code() != StatusCode::kOk) return guard.status();
-      return false;
-    }
-    visit(guard.bytes());
-    return true;
+    return ReadAndVisit(table, id, [&](const RecordGuard& guard) { visit(guard.bytes()); });
+  }
+  // Calls visit(const T&).
+  template <RecordType T, std::invocable<const T&> Visit>
+  Result<bool> Read(const RecordTableOf<T>& table, RecordId id, Visit&& visit) {
+    return ReadAndVisit(table, id, [&](const TypedGuard<T>& guard) { visit(*guard); });
   }
   template <RecordType T>
   Result<std::optional<T>> GetCopy(const RecordTableOf<T>& table, RecordId id) {
     std::optional<T> copy;
-    Result<bool> found = Read(table.untyped(), id, [&](std::span<const std::byte> bytes) {
-      copy.emplace(*reinterpret_cast<const T*>(bytes.data()));
-    });
+    Result<bool> found = Read(table, id, [&](const T& record) { copy.emplace(record); });
     if (!found.ok()) return std::move(found).status();
     return copy;
   }
@@ -147,21 +153,28 @@ class FLAGSTONE_EXPORT Store {
   store::StoreCore& core() { return *core_; }
 
  private:
-  // A reader of the pool, for the time of one call.
-  struct FLAGSTONE_EXPORT BorrowedReader {
-    explicit BorrowedReader(Store& store);
-    ~BorrowedReader();
-    BorrowedReader(const BorrowedReader&) = delete;
-    BorrowedReader& operator=(const BorrowedReader&) = delete;
-    Status NoReader() const { return status; }
-
-    store::StoreCore& core;
-    Reader* reader = nullptr;
-    std::atomic<Reader*>* seat = nullptr;  // where it goes back to
-    Status status;
-  };
+  template <typename Table, typename Visit>
+  [[gnu::always_inline]] Result<bool> ReadAndVisit(const Table& table, RecordId id, Visit&& visit) {
+    Reader* reader = internal::thread_reader.reader;
+    if (internal::thread_reader.store_serial != serial_) [[unlikely]] {
+      reader = FindThreadReader();
+      if (reader == nullptr) return NoThreadReader();
+    }
+    const auto guard = reader->Get(table, id);
+    if (guard) [[likely]] {
+      visit(guard);
+      return true;
+    }
+    if (guard.code() != StatusCode::kOk) [[unlikely]]
+      return guard.status();
+    return false;
+  }
+  // nullptr: NoThreadReader() says why. Two calls, so that the usual one has no Status to look at.
+  Reader* FindThreadReader();
+  Status NoThreadReader();
 
   std::unique_ptr<store::StoreCore> core_;
+  uint64_t serial_;  // of no other store of the process, ever
 };
 
 }  // namespace flagstone

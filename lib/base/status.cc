@@ -22,25 +22,27 @@ std::string_view StatusCodeName(StatusCode code) {
   return "UNKNOWN";
 }
 
+void Status::DeleteText(uint64_t word) { delete reinterpret_cast<const Text*>(word); }
+
 std::string Status::message() const {
-  if (message_) return *message_;
-  if (code_ != StatusCode::kConflict) return "";
-  if (number_ == 0) {
+  if (HasText(word_)) return text().message;
+  if (code() != StatusCode::kConflict) return "";
+  if (conflict_timestamp() == 0) {
     return "record is locked by a transaction that has not ended; retry after it has, or set a "
            "deadline to wait for it";
   }
-  return "record was changed at timestamp " + std::to_string(number_) +
+  return "record was changed at timestamp " + std::to_string(conflict_timestamp()) +
          ", after this transaction's snapshot; retry from a snapshot at or after it";
 }
 
 std::string Status::ToString() const {
   if (ok()) return "OK";
-  return std::string(StatusCodeName(code_)) + ": " + message();
+  return std::string(StatusCodeName(code())) + ": " + message();
 }
 
 namespace internal {
 
-void ResultHasNoValue(const Status& status) {
+void ResultHasNoValue(Status status) {
   const std::string message = status.ok() ? std::string("Result built from an OK status")
                                           : "Result has no value: " + status.ToString();
   base::CheckFailed(__FILE__, __LINE__, message.c_str());

@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "flagstone/internal/home_places.h"
 #include "flagstone/status.h"
 
 namespace flagstone::slab {
@@ -52,7 +53,7 @@ class OwnedExtents {
   // Readers that see the entry set see the extent as it is now.
   void Set(uint32_t extent) {
     if (use_ == OwnedExtentsUse::kNone) return;
-    entries_[first_ + extent].store(1, std::memory_order_release);
+    entries_[first_ + extent].store(internal::kExtentOwned, std::memory_order_release);
   }
   void Clear(uint32_t extent) { entries_[first_ + extent].store(0, std::memory_order_release); }
 

@@ -15,12 +15,14 @@ Result<Store> Store::OpenInMemory(const StoreOptions& options) {
   return Store(std::move(*core));
 }
 
-Store::Store(std::unique_ptr<store::StoreCore> core) : core_(std::move(core)) {}
+Store::Store(std::unique_ptr<store::StoreCore> core)
+    : core_(std::move(core)), serial_(core_->thread_readers().serial()) {}
 Store::Store(Store&&) noexcept = default;
 
 Store& Store::operator=(Store&& other) noexcept {
   Store old(std::move(core_));
   core_ = std::move(other.core_);
+  serial_ = other.serial_;
   return *this;
 }
 
@@ -72,27 +74,20 @@ Result<Session> Store::NewSession() {
   return Session(std::move(*core));
 }
 
-Store::BorrowedReader::BorrowedReader(Store& store) : core(*store.core_) {
-  store::StoreCore::Seat& own = core.seat_of_this_processor();
-  seat = &own.reader;
-  reader = seat->exchange(nullptr, std::memory_order_acq_rel);
-  if (reader != nullptr) [[likely]]
-    return;
-  Result<Reader*> created = core.NewPooledReader();
-  if (created.ok()) {
-    reader = *created;
-  } else {
-    status = created.status();
-  }
+Reader* Store::FindThreadReader() {
+  Result<Reader*> reader = core_->thread_readers().OfThisThread();
+  if (!reader.ok()) return nullptr;
+  internal::thread_reader = {serial_, *reader};
+  return *reader;
 }
 
-Store::BorrowedReader::~BorrowedReader() {
-  if (reader == nullptr) return;
-  Reader* expected = nullptr;
-  // Somebody else may have brought another reader meanwhile: one for each seat is enough.
-  if (!seat->compare_exchange_strong(expected, reader, std::memory_order_acq_rel)) {
-    core.DeletePooledReader(reader);
-  }
+Status Store::NoThreadReader() {
+  Result<Reader*> reader = core_->thread_readers().OfThisThread();
+  if (!reader.ok()) return std::move(reader).status();
+  // Another session has ended since.
+  return Status::Error(StatusCode::kResourceExhausted,
+                       "no session was free for a one-call read, but one is now: retry, or raise "
+                       "StoreOptions::sessions_max");
 }
 
 const IdLayout& Store::id_layout() const { return core_->options().ids.layout; }

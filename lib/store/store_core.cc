@@ -1,7 +1,5 @@
 #include "lib/store/store_core.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -37,7 +35,14 @@ Result<std::unique_ptr<StoreCore>> StoreCore::Create(const StoreOptions& options
 }
 
 StoreCore::StoreCore(const StoreOptions& options, Clock& clock)
-    : options_(options), clock_(clock), account_(options.memory) {}
+    : options_(options),
+      clock_(clock),
+      account_(options.memory),
+      thread_readers_(std::make_shared<ThreadReaders>([this]() -> Result<std::unique_ptr<Reader>> {
+        Result<std::unique_ptr<txn::SessionCore>> session = NewSession();
+        if (!session.ok()) return std::move(session).status();
+        return std::make_unique<Reader>(*std::move(session));
+      })) {}
 
 Status StoreCore::Open() {
   Result<std::unique_ptr<id::TickSource>> ticks =
@@ -113,8 +118,8 @@ Status StoreCore::Close() {
     base::MutexLock lock(&mutex_);
     if (closed_) return Status::Ok();
   }
-  for (Seat& seat : seats_) delete seat.reader.exchange(nullptr, std::memory_order_acq_rel);
-  if (const uint32_t open = engine_->registry().joined_count(); open > 0) {
+  const uint32_t open = engine_->registry().joined_count() - thread_readers_->count();
+  if (open > 0) {
     epoch::GuardedSlots guarded;
     guarded.Collect(engine_->registry().in_use());
     return Status::Error(StatusCode::kFailedPrecondition,
@@ -123,6 +128,7 @@ Status StoreCore::Close() {
                              " guards; end them first");
   }
   executor_->Stop();
+  thread_readers_->Close();
   FLAGSTONE_RETURN_IF_ERROR(ticks_->Close());
   base::MutexLock lock(&mutex_);
   closed_ = true;
@@ -196,19 +202,6 @@ std::optional<RecordTable> StoreCore::FindTable(std::string_view name) const {
 
 Result<std::unique_ptr<txn::SessionCore>> StoreCore::NewSession() {
   return txn::SessionCore::Create(*engine_, *tidier_);
-}
-
-// --- one-call reads
-
-StoreCore::Seat& StoreCore::seat_of_this_processor() {
-  const int processor = sched_getcpu();
-  return seats_[static_cast<size_t>(processor < 0 ? 0 : processor) % kSeatCount];
-}
-
-Result<Reader*> StoreCore::NewPooledReader() {
-  Result<std::unique_ptr<txn::SessionCore>> core = NewSession();
-  if (!core.ok()) return core.status();
-  return new Reader(std::move(*core));
 }
 
 // --- maintenance

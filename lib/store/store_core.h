@@ -6,7 +6,6 @@
 #ifndef FLAGSTONE_LIB_STORE_STORE_CORE_H_
 #define FLAGSTONE_LIB_STORE_STORE_CORE_H_
 
-#include <array>
 #include <atomic>
 #include <functional>
 #include <map>
@@ -22,6 +21,7 @@
 #include "lib/id/tick_lease.h"
 #include "lib/id/tick_source.h"
 #include "lib/store/executor.h"
+#include "lib/store/thread_readers.h"
 #include "lib/txn/engine.h"
 #include "lib/txn/session_core.h"
 #include "lib/txn/tidier.h"
@@ -42,14 +42,7 @@ class StoreCore {
   std::optional<RecordTable> FindTable(std::string_view name) const;
   Result<std::unique_ptr<txn::SessionCore>> NewSession();
 
-  // Seats of readers that one-call reads borrow: by processor, so that two threads rarely meet.
-  static constexpr size_t kSeatCount = 64;
-  struct alignas(64) Seat {
-    std::atomic<Reader*> reader{nullptr};
-  };
-  Seat& seat_of_this_processor();
-  Result<Reader*> NewPooledReader();
-  void DeletePooledReader(Reader* reader) { delete reader; }
+  ThreadReaders& thread_readers() { return *thread_readers_; }
 
   bool Maintain(uint64_t records_max);
   Result<uint64_t> CompactStorage();
@@ -80,7 +73,8 @@ class StoreCore {
   std::unique_ptr<txn::Tidier> tidier_;
   std::unique_ptr<Executor> executor_;
 
-  std::array<Seat, kSeatCount> seats_;
+  // Shared with the threads that have one of them, for the moment in which they give it back.
+  const std::shared_ptr<ThreadReaders> thread_readers_;
   std::atomic<uint64_t> snapshots_cut_reported_{0};
 
   mutable base::Mutex mutex_;

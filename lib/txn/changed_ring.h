@@ -22,7 +22,8 @@ class BasicChangedRing {
   static constexpr uint64_t kMask = kCapacity - 1;
   static_assert((kCapacity & kMask) == 0);
 
-  BasicChangedRing() : ids_(std::make_unique<Entry[]>(kCapacity)) {}
+  // Its memory is touched when it is used: readers never do.
+  BasicChangedRing() : ids_(std::make_unique_for_overwrite<Entry[]>(kCapacity)) {}
 
   // Entries that fit for sure. The other end is only looked at when few seem to be left.
   uint64_t room() {

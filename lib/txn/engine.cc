@@ -104,22 +104,22 @@ Result<TablePart*> Engine::PartOf(TableState& table, uint32_t size_class) {
       codec_.Encode({0, kSizeClassCount - 1, codec_.node_max(), 0}).value() | uint64_t{1} << 63;
   view.slot_mask = codec_.slot_max();
   view.geometry = space.geometry();
-  view.place_mask = (view.prefix_mask & ~(uint64_t{1} << 63)) | view.slot_mask;
-  view.index_bits = view.geometry.index_bits;
-  view.index_mask = view.geometry.index_mask;
-  view.stride = view.geometry.stride;
-  view.slots_per_extent = view.geometry.slots_per_extent;
-  const uint64_t first_extent = view.prefix >> view.index_bits;
-  view.biased_base =
-      reinterpret_cast<uint64_t>(view.geometry.base) - (first_extent << internal::kExtentShift);
-  // The inlined read does not ask whether an index is inside of a run; Locate() does.
+  const internal::SlotGeometry& geometry = view.geometry;
+  internal::HomePlaces<internal::TableShape>& places = view.places;
+  places.shape = {geometry.index_mask, geometry.stride, geometry.slots_per_extent,
+                  geometry.index_bits};
+  places.place_mask = (view.prefix_mask & ~(uint64_t{1} << 63)) | view.slot_mask;
+  const uint64_t first_extent = view.prefix >> geometry.index_bits;
+  places.biased_base =
+      reinterpret_cast<uint64_t>(geometry.base) - (first_extent << internal::kExtentShift);
+  // The inlined read does not ask whether an index is inside of a run; PlaceOf() does.
   const bool inlined_reads =
       registry_->barrier_kind() == internal::BarrierKind::kAsymmetric && view.run_slots == 1;
   Result<slab::OwnedExtents> owned = slab::OwnedExtents::Map(
-      (view.place_mask >> view.index_bits) + 1, first_extent,
+      (places.place_mask >> geometry.index_bits) + 1, first_extent,
       inlined_reads ? slab::OwnedExtentsUse::kByReaders : slab::OwnedExtentsUse::kNone);
   if (!owned.ok()) return std::move(owned).status();
-  view.owned = owned->entries();
+  places.owned = owned->entries();
   view.extent_owner = space.extent_owner();
   view.shared_owner = space.shared_owner();
   view.slots_per_shared_slab = space.slots_per_shared_slab();

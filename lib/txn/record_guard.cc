@@ -2,15 +2,15 @@
 
 namespace flagstone {
 
-Status RecordGuard::status() const {
-  switch (code_) {
+Status RecordGuard::Explain(StatusCode code) {
+  switch (code) {
     case StatusCode::kOk: return Status::Ok();
     case StatusCode::kResourceExhausted:
-      return Status::Error(code_,
+      return Status::Error(code,
                            "every guard slot of this session is in use; release guards, or raise "
                            "StoreOptions::guards_per_session (at most 64)");
     default:
-      return Status::Error(code_,
+      return Status::Error(code,
                            "this session was opened before fork(): a child process cannot use its "
                            "parent's store; open one of its own");
   }

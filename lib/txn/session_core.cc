@@ -109,30 +109,37 @@ SessionCore::~SessionCore() {
 
 // --- places
 
-SlotHeader* SessionCore::Locate(const TableState& table, uint64_t id, TablePart** part) const {
+SlotHeader* SessionCore::PlaceOf(const TableState& table, uint64_t id, TablePart** part) const {
   TablePart* found =
       table.parts[engine_.codec().size_class(RecordId(id))].load(std::memory_order_acquire);
   if (found == nullptr) return nullptr;
   const internal::TableView& view = found->view;
-  const uint64_t slot = id & view.slot_mask;
-  const uint64_t extent = slot >> view.geometry.index_bits;
-  const uint64_t index = slot & view.geometry.index_mask;
   const bool names_slot = Planted(PlantedBug::kInsideOfRunIsRead)
-                              ? index < view.geometry.slots_per_extent
-                              : view.NamesSlot(index);
+                              ? view.places.IndexExists(id)
+                              : view.NamesSlot(id & view.geometry.index_mask);
   // ID 0 is no ID, but it is what a slot without a record holds.
-  if (id == 0 || (id & view.prefix_mask) != view.prefix || !names_slot ||
-      OwnerOfSlot(view, extent, index) != view.number) {
+  if (id == 0 || (id & view.prefix_mask) != view.prefix || !names_slot) {
     return nullptr;
   }
   *part = found;
-  return view.geometry.HomeAt(extent, index);
+  return view.places.SlotOf(id);
 }
 
-RecordGuard SessionCore::GuardOn(int guard, SlotHeader* slot, const TablePart& part, RecordId id) {
-  const auto index = static_cast<uint64_t>(guard);
-  participant_.Guard(index, reinterpret_cast<uint64_t>(slot));
-  return RecordGuard(slot, participant_, index, part.view, id);
+bool SessionCore::OwnsPlace(const TablePart& part, uint64_t id) {
+  const internal::TableView& view = part.view;
+  const uint64_t extent = (id & view.slot_mask) >> view.geometry.index_bits;
+  return OwnerOfSlot(view, extent, id & view.geometry.index_mask) == view.number;
+}
+
+SlotHeader* SessionCore::Locate(const TableState& table, uint64_t id, TablePart** part) const {
+  SlotHeader* home = PlaceOf(table, id, part);
+  return home != nullptr && OwnsPlace(**part, id) ? home : nullptr;
+}
+
+RecordGuard SessionCore::GuardOn(std::atomic<uint64_t>& guard, SlotHeader* slot,
+                                 const TablePart& part, RecordId id) {
+  participant_.Guard(guard, reinterpret_cast<uint64_t>(slot));
+  return RecordGuard(slot, guard, part.view, id);
 }
 
 bool SessionCore::OwnGuardOn(const SlotHeader* slot) const {
@@ -240,22 +247,28 @@ Status SessionCore::CheckPayload(const TableState& table,
 // --- reads
 
 RecordGuard SessionCore::Read(TableState& table, RecordId id) {
-  const int guard = participant_.FindFreeGuard();
-  if (guard < 0) {
-    return RecordGuard(engine_.registry().alive() ? StatusCode::kResourceExhausted
-                                                  : StatusCode::kFailedPrecondition);
+  if (!engine_.registry().alive()) return RecordGuard(StatusCode::kFailedPrecondition);
+  std::atomic<uint64_t>* guard = participant_.FreeGuard();
+  if (guard == nullptr) return RecordGuard(StatusCode::kResourceExhausted);
+  TablePart* part = nullptr;
+  SlotHeader* home = PlaceOf(table, id.value(), &part);
+  if (home == nullptr) return RecordGuard();
+  // As the inlined look, for tables too small for extents of their own, for further guards held
+  // side by side, and where announcing takes a full barrier.
+  participant_.Guard(*guard, reinterpret_cast<uint64_t>(home));
+  if (OwnsPlace(*part, id.value()) && internal::ReadableAtHome(*home, id.value())) {
+    return RecordGuard(home, *guard, part->view, id);
   }
+  participant_.ReleaseGuard(*guard);
   counters_.chain_reads.Add();
   PinScope pin(participant_);
-  TablePart* part = nullptr;
-  SlotHeader* home = Locate(table, id.value(), &part);
-  if (home == nullptr) return RecordGuard();
+  if (!OwnsPlace(*part, id.value())) return RecordGuard();
   SlotHeader* found = internal::FindVisible<StdAtomics>(
       *home, id.value(), engine_.commits().horizon(), part->view.geometry);
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
     return RecordGuard();
   }
-  return GuardOn(guard, found, *part, id);
+  return GuardOn(*guard, found, *part, id);
 }
 
 // --- locking
@@ -719,8 +732,8 @@ void SessionCore::AddWrite(const Write& write) {
 Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id) {
   FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
   transaction_.touched = true;
-  const int guard = participant_.FindFreeGuard();
-  if (guard < 0) return RecordGuard(StatusCode::kResourceExhausted).status();
+  std::atomic<uint64_t>* guard = participant_.FreeGuard();
+  if (guard == nullptr) return RecordGuard(StatusCode::kResourceExhausted).status();
   PinScope pin(participant_);
   if (!transaction_.writes.empty()) {
     if (Write* own = FindWrite(id.value()); own != nullptr) {
@@ -728,7 +741,7 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
           own->kind == WriteKind::kCancelled) {
         return RecordGuard();
       }
-      return GuardOn(guard, own->kind == WriteKind::kInsert ? own->home : own->version, *own->part,
+      return GuardOn(*guard, own->kind == WriteKind::kInsert ? own->home : own->version, *own->part,
                      id);
     }
   }
@@ -750,7 +763,7 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
     return RecordGuard();
   }
-  return GuardOn(guard, found, *part, id);
+  return GuardOn(*guard, found, *part, id);
 }
 
 Result<RecordId> SessionCore::TransactionInsert(TableState& table,

@@ -180,11 +180,16 @@ class SessionCore {
   SessionCore(Engine& engine, Tidier& tidier, internal::Participant& participant);
 
   // --- places
-  // The part and home slot that `id` names in `table`; nullptr when it can name none there, as with
-  // an index inside of a long record.
+  // The part that `id` names in `table`, and where its home slot would lie; nullptr when it can
+  // name none there. Not to be loaded from unless the place is the table's.
+  internal::SlotHeader* PlaceOf(const TableState& table, uint64_t id, TablePart** part) const;
+  // True when the slot that `id` names is in a slab of the part's table.
+  static bool OwnsPlace(const TablePart& part, uint64_t id);
+  // Both.
   internal::SlotHeader* Locate(const TableState& table, uint64_t id, TablePart** part) const;
   // A guard on a slot found under a pin, in the free guard slot `guard`.
-  RecordGuard GuardOn(int guard, internal::SlotHeader* slot, const TablePart& part, RecordId id);
+  RecordGuard GuardOn(std::atomic<uint64_t>& guard, internal::SlotHeader* slot,
+                      const TablePart& part, RecordId id);
   bool OwnGuardOn(const internal::SlotHeader* slot) const;
   Result<uint32_t> TakeHomeSlot(TablePart& part);
   void GiveHomeSlot(TablePart& part, uint32_t slot, uint32_t last_tick);

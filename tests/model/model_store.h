@@ -150,20 +150,20 @@ class ModelSession {
     const auto address = reinterpret_cast<uint64_t>(&home);
     if (store_.defect == Defect::kGuardAfterLoad) {
       if (internal::ReadableAtHome(home, id)) {
-        self_.Guard(static_cast<uint64_t>(index), address);
+        self_.Guard(self_.guards[index], address);
         return &home;
       }
     } else {
-      self_.Guard(static_cast<uint64_t>(index), address);
+      self_.Guard(self_.guards[index], address);
       if (internal::ReadableAtHome(home, id)) return &home;
-      self_.ReleaseGuard(static_cast<uint64_t>(index));
+      self_.ReleaseGuard(self_.guards[index]);
     }
     internal::PinScope pin(self_);
     return GuardFound(internal::FindVisible<ModelAtomics>(home, id, store_.clock.horizon(),
                                                           ModelStore::Slots{store_}),
                       index);
   }
-  void Release(int index = 0) { self_.ReleaseGuard(static_cast<uint64_t>(index)); }
+  void Release(int index = 0) { self_.ReleaseGuard(self_.guards[index]); }
 
   // As Transaction::Get(); `cut` says that the snapshot was given up.
   Header* GetAt(uint64_t id, Timestamp at, bool* cut = nullptr, int index = 0) {
@@ -294,7 +294,7 @@ class ModelSession {
     if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & internal::kLive)) {
       return nullptr;
     }
-    self_.Guard(index, reinterpret_cast<uint64_t>(found));
+    self_.Guard(self_.guards[index], reinterpret_cast<uint64_t>(found));
     return found;
   }
 

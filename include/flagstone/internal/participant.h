@@ -50,9 +50,8 @@ struct BasicParticipant {
   template <typename T>
   using Atomic = typename A::template Atomic<T>;
 
-  // Address of the guarded slot, or one of the values above. The last one is never usable, so that
-  // guard_hint may point one past the others. Session to maintenance.
-  Atomic<uint64_t> guards[kGuardSlotCount + 1];
+  // Address of the guarded slot, or one of the values above. Session to maintenance.
+  Atomic<uint64_t> guards[kGuardSlotCount];
   // Odd while pinned. Session to maintenance.
   Atomic<uint64_t> pin;
   // Session to maintenance.
@@ -62,10 +61,8 @@ struct BasicParticipant {
 
   // Owned by the session's user.
   uint64_t snapshot_serial;
-  uint64_t guard_hint;  // the guard slot to try first: the one after the last taken, or the last
-                        // released
-  uint64_t released_guard;  // kGuardFree; zero in a forked child (its pages are wiped), where a
-                            // guard that ends does not come free
+  uint32_t guard_count;   // usable ones; 0 in a forked child (its pages are wiped)
+  uint32_t guard_search;  // where the search for another guard slot than the first goes on
   uint32_t pin_depth;
   BarrierKind barrier_kind;
 
@@ -81,18 +78,25 @@ struct BasicParticipant {
   }
 
   // When a session joins.
-  void Open(int guard_count, BarrierKind kind) {
+  void Open(int count, BarrierKind kind) {
     barrier_kind = kind;
-    released_guard = kGuardFree;
-    for (int i = guard_count; i > 0; --i) ReleaseGuard(static_cast<uint64_t>(i) - 1);
+    guard_count = static_cast<uint32_t>(count);
+    guard_search = 0;
+    for (int i = 0; i < count; ++i) ReleaseGuard(guards[i]);
   }
 
-  // Any free guard slot; -1 when there is none.
-  int FindFreeGuard() const {
-    for (int i = 0; i < kGuardSlotCount; ++i) {
-      if (guards[i].load(std::memory_order_relaxed) == kGuardFree) return i;
+  static bool IsFree(const Atomic<uint64_t>& guard) {
+    return guard.load(std::memory_order_relaxed) == kGuardFree;
+  }
+  // A free guard slot; nullptr when there is none. Nearly always the first one, so that its address
+  // is no news to the processor; guards held side by side take the others in turn.
+  Atomic<uint64_t>* FreeGuard() { return IsFree(guards[0]) ? &guards[0] : AnotherGuard(); }
+  [[gnu::noinline]] Atomic<uint64_t>* AnotherGuard() {
+    for (uint32_t looked = 0; looked < guard_count; ++looked) {
+      if (++guard_search >= guard_count) guard_search = 0;
+      if (IsFree(guards[guard_search])) return &guards[guard_search];
     }
-    return -1;
+    return nullptr;
   }
   bool HoldsGuard() const {
     for (const auto& guard : guards) {
@@ -100,13 +104,11 @@ struct BasicParticipant {
     }
     return false;
   }
-  void Guard(uint64_t index, uint64_t address) {
-    A::Announce(guards[index], address, barrier_kind);
-    guard_hint = index + 1;
+  void Guard(Atomic<uint64_t>& guard, uint64_t address) {
+    A::Announce(guard, address, barrier_kind);
   }
-  void ReleaseGuard(uint64_t index) {
-    guards[index].store(released_guard, std::memory_order_release);
-    guard_hint = index;
+  static void ReleaseGuard(Atomic<uint64_t>& guard) {
+    guard.store(kGuardFree, std::memory_order_release);
   }
 
   // Starts reading at the newest timestamp. The loop ends with the first pass unless maintenance

@@ -6,13 +6,11 @@
 #include <atomic>
 #include <cstdint>
 
+#include "flagstone/internal/home_places.h"
 #include "flagstone/internal/slot.h"
 #include "flagstone/size_class.h"
 
 namespace flagstone::internal {
-
-inline constexpr int kExtentShift = 21;  // extents are 2 MiB whatever the memory pages are
-static_assert(kExtentBytes == 1u << kExtentShift);
 
 // Who owns an extent. Table numbers start at 1.
 inline constexpr uint16_t kExtentUnowned = 0;
@@ -40,27 +38,11 @@ struct SlotGeometry {
   }
 };
 
-// A table's slots in one size class. The first fields are what the inlined read uses. It is written
-// for few instructions: how many look-ups a processor overlaps is its reorder buffer divided by
-// their length.
+// A table's slots in one size class.
 struct TableView {
-  // Class, node, extent and index bits of an ID; shifted by index_bits to the right they number the
-  // extents of all classes and nodes.
-  uint64_t place_mask;
-  uint64_t index_mask;
-  // Such an extent number, scaled by the extent size from here, is an address.
-  uint64_t biased_base;
-  uint64_t stride;
-  uint64_t slots_per_extent;
-  // One byte for each such extent number, so that no bound is checked: 1 where the whole
-  // extent is this table's. Lazily touched zero pages, wiped in a forked child. Written when slabs
-  // change hands (release), read before a slot is looked at (acquire). All 0 where announcing a
-  // guard needs a full barrier, and in tables of long records: the inlined read then never goes on.
-  const std::atomic<uint8_t>* owned;
-  uint32_t index_bits;
+  HomePlaces<TableShape> places;
   uint32_t payload_bytes;  // of a record
-
-  uint16_t number;  // of the table, 1 ..
+  uint16_t number;         // of the table, 1 ..
   uint32_t class_number;
   uint64_t slot_mask;
   // class and node bits of an ID, as this table's IDs have them, and the mask that selects them.

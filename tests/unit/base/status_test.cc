@@ -19,6 +19,29 @@ TEST(StatusTest, ErrorKeepsCodeAndMessageThroughCopies) {
   EXPECT_EQ(copy.ToString(), "RESOURCE_EXHAUSTED: memory limit 4 MiB");
 }
 
+TEST(StatusTest, WhatIsMovedFromKeepsItsCode) {
+  Status status = Status::Error(StatusCode::kIoError, "read of x");
+  Status other = std::move(status);
+  EXPECT_EQ(other.message(), "read of x");
+  EXPECT_EQ(status.code(), StatusCode::kIoError);  // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(status.message(), "");
+  other = Status::Ok();
+  EXPECT_TRUE(other.ok());
+  Result<int> failed = Status::Error(StatusCode::kNoSpace, "disk");
+  EXPECT_EQ(std::move(failed).status().message(), "disk");
+  EXPECT_FALSE(failed.ok());  // NOLINT(bugprone-use-after-move)
+}
+
+TEST(StatusTest, EveryCodeComesBack) {
+  for (int code = 1; code <= static_cast<int>(StatusCode::kReadOnlyAfterFailure); ++code) {
+    EXPECT_EQ(Status::Error(static_cast<StatusCode>(code), "x").code(),
+              static_cast<StatusCode>(code));
+  }
+  EXPECT_EQ(Status::Conflict((uint64_t{1} << 52) - 1).conflict_timestamp(),
+            (uint64_t{1} << 52) - 1);
+  EXPECT_EQ(Status::Conflict(7).code(), StatusCode::kConflict);
+}
+
 TEST(StatusTest, ConflictNamesTheTimestampToWaitFor) {
   const Status status = Status::Conflict(42);
   EXPECT_EQ(status.conflict_timestamp(), 42u);

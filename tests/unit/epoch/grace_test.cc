@@ -47,9 +47,9 @@ TEST_F(GraceTest, WaitsForPinsThatWereThereAndNotForLaterOnes) {
 }
 
 TEST_F(GraceTest, GuardedSlotsAreFoundByAddressAndByRange) {
-  a_.Guard(0, 4096);
-  a_.Guard(63, 8192);
-  b_.Guard(5, 4096);
+  a_.Guard(a_.guards[0], 4096);
+  a_.Guard(a_.guards[63], 8192);
+  b_.Guard(b_.guards[5], 4096);
   GuardedSlots guarded;
   guarded.Collect(registry_->in_use());
   EXPECT_EQ(guarded.count(), 3u);
@@ -59,11 +59,11 @@ TEST_F(GraceTest, GuardedSlotsAreFoundByAddressAndByRange) {
   EXPECT_TRUE(guarded.HoldsAnyIn(8000, 8193));
   EXPECT_FALSE(guarded.HoldsAnyIn(8000, 8192));
   EXPECT_FALSE(guarded.HoldsAnyIn(8193, 1 << 20));
-  a_.ReleaseGuard(0);
-  b_.ReleaseGuard(5);
+  a_.ReleaseGuard(a_.guards[0]);
+  b_.ReleaseGuard(b_.guards[5]);
   guarded.Collect(registry_->in_use());
   EXPECT_FALSE(guarded.Holds(4096));
-  a_.ReleaseGuard(63);
+  a_.ReleaseGuard(a_.guards[63]);
 }
 
 TEST_F(GraceTest, AVersionIsNeededByTheFloorAndByTheSnapshotsInItsTime) {

@@ -32,11 +32,18 @@ TEST(RegistryTest, AParticipantHasTheGuardsItWasOpenedWith) {
     auto registry = *Registry::Create(1, guards);
     Participant* participant = *registry->Join();
     for (uint64_t i = 0; i < guards; ++i) {
-      ASSERT_GE(participant->FindFreeGuard(), 0);
-      participant->Guard(static_cast<uint64_t>(participant->FindFreeGuard()), 4096);
+      std::atomic<uint64_t>* free = participant->FreeGuard();
+      ASSERT_NE(free, nullptr);
+      participant->Guard(*free, 4096);
     }
-    EXPECT_EQ(participant->FindFreeGuard(), -1);
-    for (uint64_t i = 0; i < guards; ++i) participant->ReleaseGuard(i);
+    EXPECT_EQ(participant->FreeGuard(), nullptr);
+    // Any one that ends is the next to be found.
+    for (uint64_t i = 0; i < guards; ++i) {
+      participant->ReleaseGuard(participant->guards[i]);
+      EXPECT_EQ(participant->FreeGuard(), &participant->guards[i]);
+      participant->Guard(participant->guards[i], 4096);
+    }
+    for (uint64_t i = 0; i < guards; ++i) participant->ReleaseGuard(participant->guards[i]);
     registry->Leave(participant);
   }
 }
@@ -57,15 +64,15 @@ TEST(RegistryTest, AForkedChildFindsItWiped) {
   Participant* participant = *registry->Join();
   const pid_t child = fork();
   if (child == 0) {
-    participant->ReleaseGuard(3);  // a guard of the parent ends
-    const bool wiped = !registry->alive() && participant->FindFreeGuard() == -1;
+    participant->ReleaseGuard(participant->guards[3]);  // a guard of the parent ends
+    const bool wiped = !registry->alive() && participant->AnotherGuard() == nullptr;
     _exit(wiped ? 0 : 1);
   }
   int status = 0;
   waitpid(child, &status, 0);
   EXPECT_EQ(WEXITSTATUS(status), 0);
   EXPECT_TRUE(registry->alive());
-  EXPECT_GE(participant->FindFreeGuard(), 0);
+  EXPECT_NE(participant->FreeGuard(), nullptr);
   registry->Leave(participant);
 }
 
