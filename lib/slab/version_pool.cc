@@ -83,16 +83,23 @@ Result<internal::VersionLink> VersionPool::TakeRun(uint32_t run_slots) {
 
 void VersionPool::Give(std::span<const internal::VersionLink> links) {
   base::MutexLock lock(&mutex_);
+  const internal::SlotGeometry& geometry = space_.geometry();
+  // Links come in stretches of one extent, and sessions wait meanwhile.
+  Slab* slab = nullptr;
+  Shelf* shelf = nullptr;
   for (const internal::VersionLink link : links) {
-    Slab& slab = *by_extent_[link >> space_.geometry().index_bits];
-    Shelf& shelf = ShelfOf(slab.run_slots);
-    PushFreeAtHead(slab, link & space_.geometry().index_mask, SlotAt(slab));
-    if (!slab.queued) {
-      slab.queued = true;
-      shelf.with_room.push_back(&slab);
+    const uint32_t extent = link >> geometry.index_bits;
+    if (slab == nullptr || slab->extent != extent) {
+      slab = by_extent_[extent];
+      shelf = &ShelfOf(slab->run_slots);
     }
-    ++shelf.free_count;
-    --shelf.used_count;
+    PushFreeAtHead(*slab, link & geometry.index_mask, SlotAt(*slab));
+    if (!slab->queued) {
+      slab->queued = true;
+      shelf->with_room.push_back(slab);
+    }
+    ++shelf->free_count;
+    --shelf->used_count;
   }
 }
 
