@@ -66,7 +66,9 @@ enum class AbsenceReason : uint8_t {
   kGone = 1,        // deleted, or never existed: the slot holds another record or none
   kOtherNode = 2,   // issued by a store with another node number
   kOtherTable = 3,  // names a record of another table
-  kMalformed = 4,   // no ID of this layout: top bit, tick 0, or a slot its size class does not have
+  // No ID of this layout: top bit, tick 0, or a slot its size class does not have; or no record's
+  // place in this table: a slot in the middle of a long record.
+  kMalformed = 4,
 };
 
 // The name users see: "not yet issued", "gone", "another node's", "another table's", "malformed".

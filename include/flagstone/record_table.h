@@ -41,12 +41,13 @@ class RecordTable {
   txn::TableState* state_;
 };
 
-// What may be a record of a typed table: its bytes are the value, and payloads are 8-byte aligned.
+// What may be a record of a typed table: its bytes are the value, payloads are 8-byte aligned, and
+// the longest have 2,093,032 bytes.
 template <typename T>
 concept RecordType = std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T> &&
                          alignof(T) <= 8 &&
                      !std::is_pointer_v<T> && !std::is_reference_v<T> &&
-                     sizeof(T) + kStrideBytesMin <= kStrideBytesMax + 8;
+                     sizeof(T) <= internal::kRecordBytesMax;
 
 // A table whose records are values of T. From Store::CreateTableOf<T>() or OpenTableOf<T>().
 template <RecordType T>

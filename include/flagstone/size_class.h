@@ -54,6 +54,24 @@ constexpr uint32_t SizeClassFor(uint64_t bytes) noexcept {
 static_assert(SizeClassStrideBytes(0) == kStrideBytesMin);
 static_assert(SizeClassStrideBytes(kSizeClassCount - 1) == kStrideBytesMax);
 
+// A record that one slot of the largest class does not hold takes a run: adjacent slots of that
+// class in one extent, the first at an index that is a multiple of their number.
+inline constexpr uint32_t kRunSlotsMax = SizeClassSlotsPerExtent(kSizeClassCount - 1);
+
+// Adjacent slots of the class that hold `bytes`; 0 when none do. Above 1 in the largest class only.
+constexpr uint32_t RunSlotsIn(uint32_t size_class, uint64_t bytes) noexcept {
+  const uint64_t stride = SizeClassStrideBytes(size_class);
+  if (bytes <= stride) return 1;
+  if (size_class != kSizeClassCount - 1 || bytes > kRunSlotsMax * stride) return 0;
+  return static_cast<uint32_t>((bytes + stride - 1) / stride);
+}
+
+// True when `index` is the first slot of a run of `run_slots` in an extent of `slots_per_extent`.
+constexpr bool StartsRun(uint32_t index, uint32_t run_slots, uint32_t slots_per_extent) noexcept {
+  if (run_slots == 1) return index < slots_per_extent;
+  return index % run_slots == 0 && index + run_slots <= slots_per_extent;
+}
+
 }  // namespace flagstone
 
 #endif  // FLAGSTONE_SIZE_CLASS_H_

@@ -41,6 +41,7 @@ struct TableStatistics {
   uint32_t record_bytes = 0;
   uint32_t size_class = 0;
   uint32_t stride_bytes = 0;
+  uint32_t run_slots = 1;  // of one record; the counts of slots below are multiples of it
   uint64_t slab_count = 0;
   uint64_t slots_used = 0;  // records, those of running transactions, and what sessions hold ready
   uint64_t slots_free = 0;

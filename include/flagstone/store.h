@@ -47,7 +47,9 @@ extern FLAGSTONE_EXPORT thread_local constinit ThreadReader thread_reader;
 }  // namespace internal
 
 struct TableOptions {
-  // Of every record of the table: 1 to 7144 (kStrideBytesMax less the slot header).
+  // Of every record of the table: 1 to 2,093,032. Up to 7,144 bytes (kStrideBytesMax less the slot
+  // header) a record is one slot, of the smallest class that fits; longer ones are runs of adjacent
+  // slots of the largest class, whole ones: memory is rounded up to multiples of 7,168 bytes.
   uint32_t record_bytes = 0;
   // The class records go to; empty: the smallest that fits.
   std::optional<uint32_t> size_class;

@@ -39,6 +39,7 @@ enum class PlantedBug : uint8_t {
   kRequiredPagesDoneWithout,   // require_huge_pages is not asked
   kFallbackNotReported,        // smaller pages than asked for, and nobody is told
   kLockFailureIgnored,         // lock_memory without locked memory
+  kInsideOfRunIsRead,          // a long record's payload passes for the header of a record
   kCount,
 };
 

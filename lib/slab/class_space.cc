@@ -110,11 +110,17 @@ Status ClassSpace::OutOfExtents(const char* what, uint64_t extents_max) const {
           "StoreOptions::memory.limit_bytes or use a layout with more slot bits");
 }
 
-Result<uint32_t> ClassSpace::TakeFreeExtent(uint32_t current_tick) {
+// Extent 0 is short of its slot 0.
+bool ClassSpace::HasRoomForRun(uint32_t extent, uint32_t run_slots) const {
+  return extent > 0 || 2 * run_slots <= geometry_.slots_per_extent;
+}
+
+Result<uint32_t> ClassSpace::TakeFreeExtent(SlabOwner owner, uint32_t current_tick) {
   for (size_t tried = free_home_extents_.size(); tried > 0; --tried) {
     const uint32_t extent = free_home_extents_.front();
     free_home_extents_.pop_front();
-    if (!id::MayIssue(extents_[extent].tick_floor, current_tick)) {
+    if (!id::MayIssue(extents_[extent].tick_floor, current_tick) ||
+        !HasRoomForRun(extent, owner.run_slots)) {
       free_home_extents_.push_back(extent);
       continue;
     }
@@ -125,6 +131,13 @@ Result<uint32_t> ClassSpace::TakeFreeExtent(uint32_t current_tick) {
     }
     --counts_.home_returned;
     return extent;
+  }
+  if (home_next_ == 0 && !HasRoomForRun(0, owner.run_slots)) {
+    // Left, without memory, to the first table that has room there.
+    free_home_extents_.push_back(home_next_++);
+    home_mapped_end_ = home_next_;
+    ++counts_.home_mapped;
+    ++counts_.home_returned;
   }
   if (home_next_ == home_mapped_end_) {
     if (home_mapped_end_ == home_extents_max_) {
@@ -140,39 +153,37 @@ Result<uint32_t> ClassSpace::TakeFreeExtent(uint32_t current_tick) {
 
 // Slot 0 of extent 0 is never used, and its ID word is no ID: a free slot's ID word is 0, and the
 // ID 0 names this slot.
-void ClassSpace::SetFirstIndex(Slab& slab, uint32_t index) {
-  slab.first_index = index;
-  if (slab.extent == 0 && index == 0) {
-    slab.first_index = 1;
+void ClassSpace::LayOutHome(Slab& slab, uint32_t run_slots, IndexRange slots) {
+  if (slab.extent == 0 && slots.begin == 0) {
+    slots.begin = 1;
     geometry_.HomeAt(0, 0)->id.store(~uint64_t{0}, std::memory_order_relaxed);
   }
-  slab.next_unused = slab.first_index;
+  LayOut(slab, run_slots, slots);
 }
 
-Slab* ClassSpace::OwnWhole(uint16_t table, uint32_t extent, std::unique_ptr<Slab> slab) {
+Slab* ClassSpace::OwnWhole(SlabOwner owner, uint32_t extent, std::unique_ptr<Slab> slab) {
   Extent& state = extents_[extent];
   state.whole = std::move(slab);
   state.whole->extent = extent;
-  state.whole->end_index = geometry_.slots_per_extent;
-  SetFirstIndex(*state.whole, 0);
+  LayOutHome(*state.whole, owner.run_slots, {0, geometry_.slots_per_extent});
   state.whole->tick_floor = state.tick_floor;
   ++counts_.home_owned;
-  owner(extent).store(table, std::memory_order_release);
+  owner_of(extent).store(owner.table, std::memory_order_release);
   return state.whole.get();
 }
 
-Result<Slab*> ClassSpace::TakeSharedSlab(uint16_t table, uint32_t current_tick) {
+Result<Slab*> ClassSpace::TakeSharedSlab(SlabOwner owner, uint32_t current_tick) {
   if (shared_with_room_.empty() ||
       !id::MayIssue(extents_[shared_with_room_.back()].shared_tick_floor, current_tick)) {
     auto slabs = std::make_unique<std::unique_ptr<Slab>[]>(kSlabsPerSharedExtent);
     shared_with_room_.reserve(shared_with_room_.size() + 1);
-    Result<uint32_t> extent = TakeFreeExtent(current_tick);
+    Result<uint32_t> extent = TakeFreeExtent(owner, current_tick);
     if (!extent.ok()) return extent.status();
     Extent& state = extents_[*extent];
     state.shared = std::move(slabs);
     state.shared_tick_floor = state.tick_floor;
     ++counts_.home_shared;
-    owner(*extent).store(kExtentShared, std::memory_order_release);
+    owner_of(*extent).store(kExtentShared, std::memory_order_release);
     shared_with_room_.push_back(*extent);
   }
   const uint32_t extent = shared_with_room_.back();
@@ -182,15 +193,15 @@ Result<Slab*> ClassSpace::TakeSharedSlab(uint16_t table, uint32_t current_tick) 
   state.shared[number] = std::make_unique<Slab>();
   Slab& slab = *state.shared[number];
   slab.extent = extent;
-  SetFirstIndex(slab, number * slots_per_shared_slab());
-  slab.end_index = (number + 1) * slots_per_shared_slab();
+  LayOutHome(slab, owner.run_slots,
+             {number * slots_per_shared_slab(), (number + 1) * slots_per_shared_slab()});
   slab.tick_floor = state.shared_tick_floor;
   if (++state.shared_taken == kSlabsPerSharedExtent) shared_with_room_.pop_back();
-  shared_owner_[size_t{extent} * kSlabsPerSharedExtent + number].store(table,
+  shared_owner_[size_t{extent} * kSlabsPerSharedExtent + number].store(owner.table,
                                                                        std::memory_order_release);
   // Reads of an extent that only one table uses need not look at its slabs.
-  if (state.shared_taken == kSlabsPerSharedExtent && IsOneTables(extent, table)) {
-    owner(extent).store(table, std::memory_order_release);
+  if (state.shared_taken == kSlabsPerSharedExtent && IsOneTables(extent, owner.table)) {
+    owner_of(extent).store(owner.table, std::memory_order_release);
   }
   return &slab;
 }
@@ -202,14 +213,22 @@ bool ClassSpace::IsOneTables(uint32_t extent, uint16_t table) const {
   });
 }
 
-Result<Slab*> ClassSpace::TakeHomeSlab(uint16_t table, uint32_t slabs_owned,
+// Runs begin at multiples of their length, slabs do not: of any 2 * length - 1 adjacent slots a run
+// has room for sure, so half a slab is what every slab holds, the first one without slot 0
+// included.
+bool ClassSpace::SharesExtents(SlabOwner owner, uint32_t slabs_owned) const {
+  return slabs_owned < kSlabsPerSharedExtent &&
+         (owner.run_slots == 1 || owner.run_slots <= slots_per_shared_slab() / 2);
+}
+
+Result<Slab*> ClassSpace::TakeHomeSlab(SlabOwner owner, uint32_t slabs_owned,
                                        uint32_t current_tick) {
   base::MutexLock lock(&mutex_);
-  if (slabs_owned < kSlabsPerSharedExtent) return TakeSharedSlab(table, current_tick);
+  if (SharesExtents(owner, slabs_owned)) return TakeSharedSlab(owner, current_tick);
   auto slab = std::make_unique<Slab>();
-  Result<uint32_t> extent = TakeFreeExtent(current_tick);
+  Result<uint32_t> extent = TakeFreeExtent(owner, current_tick);
   if (!extent.ok()) return extent.status();
-  return OwnWhole(table, *extent, std::move(slab));
+  return OwnWhole(owner, *extent, std::move(slab));
 }
 
 bool ClassSpace::WaitsForLaterTick(uint32_t current_tick) const {
@@ -227,7 +246,7 @@ bool ClassSpace::WaitsForLaterTick(uint32_t current_tick) const {
                      });
 }
 
-Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32_t index) {
+Result<Slab*> ClassSpace::TakeHomeSlabAt(SlabOwner owner, uint32_t extent, uint32_t index) {
   base::MutexLock lock(&mutex_);
   if (extent >= home_extents_max_ || index >= geometry_.slots_per_extent) {
     return Status::Error(StatusCode::kInvalidArgument,
@@ -236,6 +255,15 @@ Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32
                              " extents of size class " +
                              std::to_string(SizeClassStrideBytes(size_class_)) +
                              "; the ID belongs to a store with a higher memory limit");
+  }
+  if (!StartsRun(index, owner.run_slots, geometry_.slots_per_extent) || (extent | index) == 0) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "extent " + std::to_string(extent) + ", index " + std::to_string(index) +
+                             " names no slot of records that take " +
+                             std::to_string(owner.run_slots) +
+                             " slots: they begin at multiples of that, end within the " +
+                             std::to_string(geometry_.slots_per_extent) +
+                             " slots of an extent, and the very first slot is never used");
   }
   // Extents are mapped in order; what lies between is free for whoever comes next.
   while (home_next_ <= extent) {
@@ -255,16 +283,16 @@ Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32
     FLAGSTONE_RETURN_IF_ERROR(MakeUsable(*home_, extent));
     free_home_extents_.erase(free);
     --counts_.home_returned;
-    return OwnWhole(table, extent, std::move(slab));
+    return OwnWhole(owner, extent, std::move(slab));
   }
-  if (state.whole != nullptr && owner(extent).load(std::memory_order_relaxed) == table) {
+  if (state.whole != nullptr && owner_of(extent).load(std::memory_order_relaxed) == owner.table) {
     return state.whole.get();
   }
   if (state.shared != nullptr) {
     const uint32_t number = index / slots_per_shared_slab();
     const size_t entry = size_t{extent} * kSlabsPerSharedExtent + number;
     if (number < kSlabsPerSharedExtent && state.shared[number] != nullptr &&
-        shared_owner_[entry].load(std::memory_order_relaxed) == table) {
+        shared_owner_[entry].load(std::memory_order_relaxed) == owner.table) {
       return state.shared[number].get();
     }
   }
@@ -277,9 +305,9 @@ Result<Slab*> ClassSpace::TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32
 void ClassSpace::RetractHomeSlab(const Slab& slab) {
   base::MutexLock lock(&mutex_);
   if (extents_[slab.extent].whole != nullptr) {
-    owner(slab.extent).store(kExtentUnowned, std::memory_order_release);
+    owner_of(slab.extent).store(kExtentUnowned, std::memory_order_release);
   } else {
-    owner(slab.extent).store(kExtentShared, std::memory_order_release);
+    owner_of(slab.extent).store(kExtentShared, std::memory_order_release);
     const uint32_t number = slab.first_index / slots_per_shared_slab();
     shared_owner_[size_t{slab.extent} * kSlabsPerSharedExtent + number].store(
         kExtentUnowned, std::memory_order_release);
@@ -308,7 +336,7 @@ void ClassSpace::ReturnHomeSlab(Slab* slab, uint32_t highest_tick) {
     state.shared.reset();
     --counts_.home_shared;
     shared_with_room_.erase(std::find(shared_with_room_.begin(), shared_with_room_.end(), extent));
-    owner(extent).store(kExtentUnowned, std::memory_order_release);
+    owner_of(extent).store(kExtentUnowned, std::memory_order_release);
   }
   GiveBack(*home_, extent);
   ++counts_.home_returned;
@@ -325,9 +353,11 @@ Slab* ClassSpace::SlabOf(uint32_t extent, uint32_t index) {
   return number < kSlabsPerSharedExtent ? state.shared[number].get() : nullptr;
 }
 
-Result<Slab*> ClassSpace::TakeVersionExtent() {
+Result<Slab*> ClassSpace::TakeVersionExtent(uint32_t run_slots) {
   base::MutexLock lock(&mutex_);
   auto taken = std::make_unique<Slab>();
+  taken->free_stack =
+      std::make_unique_for_overwrite<uint16_t[]>(geometry_.slots_per_extent / run_slots);
   version_slabs_.reserve(version_next_ + size_t{1});
   uint32_t extent = 0;
   if (!free_version_extents_.empty()) {
@@ -351,9 +381,7 @@ Result<Slab*> ClassSpace::TakeVersionExtent() {
   Slab& slab = *version_slabs_[extent];
   slab.extent = extent;
   // Link 0 means none.
-  slab.first_index = extent == 0 ? 1 : 0;
-  slab.next_unused = slab.first_index;
-  slab.end_index = geometry_.slots_per_extent;
+  LayOut(slab, run_slots, {extent == 0 ? 1u : 0u, geometry_.slots_per_extent});
   return &slab;
 }
 

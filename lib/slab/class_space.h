@@ -39,6 +39,12 @@ using internal::kSlabsPerSharedExtent;
 using RangeFactory = std::function<Result<std::unique_ptr<page::ExtentRange>>(
     const std::string& name, uint64_t extents_max, MemoryComponent component)>;
 
+// Who takes a home slab, and what for.
+struct SlabOwner {
+  uint16_t table = 0;      // from 1
+  uint32_t run_slots = 1;  // of each record; above 1 in the largest class only
+};
+
 struct ExtentCounts {
   uint64_t home_mapped = 0;
   uint64_t version_mapped = 0;
@@ -68,15 +74,16 @@ class ClassSpace {
   const page::ExtentRange& home_range() const { return *home_; }
   const page::ExtentRange& version_range() const { return *versions_; }
 
-  // A slab for table `table`: shared ones first, then whole extents. Its tick floor is below
+  // A slab for the table: shared ones first, as long as it owns few and its runs are at most half a
+  // shared slab, then whole extents. It holds at least one run, and its tick floor is below
   // `current_tick`. RESOURCE_EXHAUSTED names what ran out.
-  Result<Slab*> TakeHomeSlab(uint16_t table, uint32_t slabs_owned, uint32_t current_tick);
+  Result<Slab*> TakeHomeSlab(SlabOwner owner, uint32_t slabs_owned, uint32_t current_tick);
   // True when memory that was given back waits for a tick later than `current_tick`: TakeHomeSlab()
   // failed for the tick, and a later one may find room.
   bool WaitsForLaterTick(uint32_t current_tick) const;
   // The slab of extent `extent` that holds `index`, for an ID given from outside: an unowned extent
   // becomes the table's. INVALID_ARGUMENT when the extent is another table's or out of range.
-  Result<Slab*> TakeHomeSlabAt(uint16_t table, uint32_t extent, uint32_t index);
+  Result<Slab*> TakeHomeSlabAt(SlabOwner owner, uint32_t extent, uint32_t index);
   // Takes back an empty slab. `highest_tick` is of the IDs it issued. The caller has waited for a
   // grace period after RetractHomeSlab().
   void ReturnHomeSlab(Slab* slab, uint32_t highest_tick);
@@ -86,8 +93,8 @@ class ClassSpace {
   // The slab that holds this slot; nullptr when the extent is not in use.
   Slab* SlabOf(uint32_t extent, uint32_t index);
 
-  // Another extent of version slots. RESOURCE_EXHAUSTED at the memory limit.
-  Result<Slab*> TakeVersionExtent();
+  // Another extent of version slots, cut into runs. RESOURCE_EXHAUSTED at the memory limit.
+  Result<Slab*> TakeVersionExtent(uint32_t run_slots);
   void ReturnVersionExtent(Slab* slab);
 
   ExtentCounts counts() const;
@@ -105,17 +112,20 @@ class ClassSpace {
   ClassSpace(uint32_t size_class, uint32_t slot_bits);
   Status MapTables();
 
-  // An extent that no one uses, mapped and readable.
-  Result<uint32_t> TakeFreeExtent(uint32_t current_tick) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void SetFirstIndex(Slab& slab, uint32_t index);
+  // An extent that no one uses and that has room for a run of the owner's, mapped and readable.
+  Result<uint32_t> TakeFreeExtent(SlabOwner owner, uint32_t current_tick)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasRoomForRun(uint32_t extent, uint32_t run_slots) const;
+  void LayOutHome(Slab& slab, uint32_t run_slots, IndexRange slots);
+  bool SharesExtents(SlabOwner owner, uint32_t slabs_owned) const;
   // True when all slabs of a shared extent are `table`'s.
   bool IsOneTables(uint32_t extent, uint16_t table) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Slab* OwnWhole(uint16_t table, uint32_t extent, std::unique_ptr<Slab> slab)
+  Slab* OwnWhole(SlabOwner owner, uint32_t extent, std::unique_ptr<Slab> slab)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Result<Slab*> TakeSharedSlab(uint16_t table, uint32_t current_tick)
+  Result<Slab*> TakeSharedSlab(SlabOwner owner, uint32_t current_tick)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status OutOfExtents(const char* what, uint64_t extents_max) const;
-  std::atomic<uint16_t>& owner(uint32_t extent) { return extent_owner_[extent]; }
+  std::atomic<uint16_t>& owner_of(uint32_t extent) { return extent_owner_[extent]; }
 
   // set at open
   const uint32_t size_class_;
@@ -134,7 +144,8 @@ class ClassSpace {
 
   mutable base::Mutex mutex_;
   std::vector<Extent> extents_ ABSL_GUARDED_BY(mutex_);
-  // Extents in use or free below this were mapped at least once.
+  // Extents in use or free below this were mapped at least once, but for extent 0 where it was
+  // passed over.
   uint32_t home_mapped_end_ ABSL_GUARDED_BY(mutex_) = 0;
   uint32_t home_next_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<uint32_t> free_home_extents_ ABSL_GUARDED_BY(mutex_);

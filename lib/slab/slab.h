@@ -1,8 +1,11 @@
-// A slab: a run of equal slots inside one extent that belongs to one owner, and its free slots.
+// A slab: a stretch of equal slots inside one extent that belongs to one owner, and its free slots.
 //
-// Free slots are linked through themselves, so a slab costs a few words however many slots it has.
-// A free slot has ID 0; the begin field of its version word holds the tick of its last ID, the
+// Free home slots are linked through themselves, so a slab of them costs a few words however many
+// slots it has. A free slot has ID 0; the begin field of its version word holds the tick of its last ID, the
 // older field of its link word the next free index + 1.
+//
+// In a slab of runs (records longer than a slot) all of this holds for runs: an index is that of a
+// run's first slot, and the counts are of runs.
 //
 // Place       The unit that tables own (home slots) and version pools grow by (version slots). The
 //             functions are templates over the atomics policy: tests/model runs them too.
@@ -13,8 +16,10 @@
 #ifndef FLAGSTONE_LIB_SLAB_SLAB_H_
 #define FLAGSTONE_LIB_SLAB_SLAB_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "flagstone/internal/slot.h"
 #include "flagstone/internal/table_view.h"
@@ -23,21 +28,44 @@ namespace flagstone::slab {
 
 struct Slab {
   uint32_t extent = 0;       // number of the extent in the class's range
-  uint32_t first_index = 0;  // slots [first_index, end_index) of that extent
+  uint32_t run_slots = 1;    // adjacent slots that are used as one
+  uint32_t first_index = 0;  // slots [first_index, end_index) of that extent: whole runs
   uint32_t end_index = 0;
-  uint32_t next_unused =
-      0;  // slots [next_unused, end_index) were never used since the slab was taken
+  // Slots [next_unused, end_index) were never used since the slab was taken.
+  uint32_t next_unused = 0;
   uint32_t free_head = 0;  // index + 1; 0: none
   uint32_t free_tail = 0;  // index + 1
   uint32_t free_count = 0;
   uint32_t tick_floor = 0;      // IDs of earlier lives of this memory have ticks up to this one
   bool queued = false;          // stands in its owner's list of slabs with free slots
   Slab* next_queued = nullptr;  // in that list, where it is linked through the slabs
+  // Of version slots only: the indexes of the free ones, the last freed on top.
+  std::unique_ptr<uint16_t[]> free_stack;
 
-  uint32_t unused_count() const { return end_index - next_unused; }
-  uint32_t used_count() const { return next_unused - first_index - free_count; }
+  bool has_unused() const { return next_unused != end_index; }
+  uint32_t unused_count() const { return (end_index - next_unused) / run_slots; }
+  uint32_t used_count() const { return (next_unused - first_index) / run_slots - free_count; }
   bool empty() const { return used_count() == 0; }
+  // True when `index` is the first slot of one of its runs.
+  bool Has(uint32_t index) const {
+    return index >= first_index && index < end_index && index % run_slots == 0;
+  }
 };
+
+// Slots [begin, end) of an extent.
+struct IndexRange {
+  uint32_t begin;
+  uint32_t end;
+};
+
+// An empty slab of the runs that lie in `slots` and begin at a multiple of their length, which is
+// what an index says of itself: any slab of the extent, and any earlier one, agrees about it.
+inline void LayOut(Slab& slab, uint32_t run_slots, IndexRange slots) {
+  slab.run_slots = run_slots;
+  slab.first_index = (slots.begin + run_slots - 1) / run_slots * run_slots;
+  slab.end_index = std::max(slab.first_index, slots.end / run_slots * run_slots);
+  slab.next_unused = slab.first_index;
+}
 
 // First in, first out, linked through the slabs: to queue one never needs memory.
 class SlabQueue {
@@ -81,8 +109,7 @@ uint32_t FreeSlotTick(const internal::BasicSlotHeader<A>& slot) {
   return static_cast<uint32_t>(internal::BeginOf(slot.version.load(std::memory_order_relaxed)));
 }
 
-// Marks `slot` free. `tick` is of its last ID (0 for version slots). The caller knows that no
-// reader can reach it.
+// Marks `slot` free. `tick` is of its last ID. The caller knows that no reader can reach it.
 template <typename A>
 void WriteFreeSlot(internal::BasicSlotHeader<A>& slot, uint32_t tick, uint32_t next) {
   slot.id.store(0, std::memory_order_relaxed);
@@ -108,13 +135,13 @@ void PushFreeAtTail(Slab& slab, uint32_t index, uint32_t tick, SlotAt&& at) {
   ++slab.free_count;
 }
 
-template <typename SlotAt>
-void PushFreeAtHead(Slab& slab, uint32_t index, SlotAt&& at) {
-  WriteFreeSlot(*at(index), 0, slab.free_head);
-  if (slab.free_head == 0) slab.free_tail = index + 1;
-  slab.free_head = index + 1;
-  ++slab.free_count;
+// A version slab's free slots are a stack beside them: nothing of a free slot is touched, which the
+// processor that read it last has in its cache and the one that writes it next has not.
+inline void PushFreeVersion(Slab& slab, uint32_t index) {
+  slab.free_stack[slab.free_count++] = static_cast<uint16_t>(index);
 }
+// The slab has a free slot.
+inline uint32_t PopFreeVersion(Slab& slab) { return slab.free_stack[--slab.free_count]; }
 
 // The slab has a free slot.
 template <typename SlotAt>

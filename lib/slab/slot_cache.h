@@ -6,6 +6,7 @@
 #define FLAGSTONE_LIB_SLAB_SLOT_CACHE_H_
 
 #include <cstdint>
+#include <utility>
 
 #include "flagstone/internal/slot.h"
 
@@ -14,20 +15,27 @@ namespace flagstone::slab {
 inline constexpr uint32_t kHomeBatchMax = 64;
 inline constexpr uint32_t kVersionBatchMax = 64;
 
-// Home slots are named by their slot number in the class: extent << index_bits | index.
+// Home slots are named by their slot number in the class: extent << index_bits | index; runs by
+// that of their first slot.
 struct HomeSlotCache {
-  // A run of never-used slots, in order: what makes a bulk load write memory sequentially.
-  uint32_t run_next = 0;
-  uint32_t run_end = 0;
+  // A stretch of never-used slots, in order: what makes a bulk load write memory sequentially.
+  uint32_t unused_next = 0;
+  uint32_t unused_end = 0;
+  uint32_t run_slots = 1;  // from one record's first slot to the next one's
   // Slots that held records before.
   uint32_t recycled_count = 0;
   uint32_t recycled[kHomeBatchMax];
 
-  bool empty() const { return run_next == run_end && recycled_count == 0; }
+  bool empty() const { return unused_next == unused_end && recycled_count == 0; }
   // The cache is not empty. Recycled slots first: they were waited for longest.
-  uint32_t Take() { return recycled_count > 0 ? recycled[--recycled_count] : run_next++; }
+  uint32_t Take() {
+    if (recycled_count > 0) return recycled[--recycled_count];
+    return std::exchange(unused_next, unused_next + run_slots);
+  }
 };
 
+// Single slots. Runs for the versions of long records are not cached: beside copying their payloads
+// a lock costs nothing, and memory that lies idle in sessions would be much.
 struct VersionSlotCache {
   uint32_t count = 0;
   // Twice a batch: half is given back when it overflows, half is asked for when it is empty.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "lib/base/check.h"
 #include "lib/base/planted_bug.h"
@@ -11,9 +12,8 @@ namespace flagstone::slab {
 namespace {
 
 // A session takes at most this much memory at once, so that idle sessions of large records cost
-// little.
+// little; but at least one record's.
 constexpr uint32_t kBatchBytesMax = 64 * 1024;
-constexpr uint32_t kBatchMin = 4;
 
 }  // namespace
 
@@ -32,13 +32,14 @@ SlotOccupancy& SlotOccupancy::operator+=(const SlotOccupancy& other) {
   return *this;
 }
 
-TableSlots::TableSlots(uint16_t table, ClassSpace& space, OwnedExtents owned, id::TickSource& ticks,
-                       uint32_t tick_max)
-    : table_(table),
+TableSlots::TableSlots(SlabOwner owner, ClassSpace& space, OwnedExtents owned,
+                       id::TickSource& ticks, uint32_t tick_max)
+    : owner_(owner),
       space_(space),
       ticks_(ticks),
       tick_max_(tick_max),
-      batch_(std::clamp(kBatchBytesMax / space.geometry().stride, kBatchMin, kHomeBatchMax)),
+      batch_(std::clamp(kBatchBytesMax / (space.geometry().stride * owner.run_slots), uint32_t{1},
+                        kHomeBatchMax)),
       owned_(std::move(owned)) {}
 
 Status TableSlots::Refill(HomeSlotCache& cache) {
@@ -72,11 +73,11 @@ bool TableSlots::TakeUnused(HomeSlotCache& cache, uint32_t current_tick) {
     Slab& slab = *with_unused_[i - 1];
     if (!id::MayIssue(slab.tick_floor, current_tick)) continue;
     const uint32_t count = std::min(batch_, slab.unused_count());
-    cache.run_next = slab.extent << space_.geometry().index_bits | slab.next_unused;
-    cache.run_end = cache.run_next + count;
-    slab.next_unused += count;
-    if (slab.unused_count() == 0)
-      with_unused_.erase(with_unused_.begin() + static_cast<long>(i) - 1);
+    cache.run_slots = owner_.run_slots;
+    cache.unused_next = slab.extent << space_.geometry().index_bits | slab.next_unused;
+    cache.unused_end = cache.unused_next + count * owner_.run_slots;
+    slab.next_unused += count * owner_.run_slots;
+    if (!slab.has_unused()) with_unused_.erase(with_unused_.begin() + static_cast<long>(i) - 1);
     return true;
   }
   return false;
@@ -90,7 +91,7 @@ void TableSlots::ReserveSlab() {
 Status TableSlots::Grow(uint32_t current_tick) {
   ReserveSlab();
   Result<Slab*> slab =
-      space_.TakeHomeSlab(table_, static_cast<uint32_t>(slabs_.size()), current_tick);
+      space_.TakeHomeSlab(owner_, static_cast<uint32_t>(slabs_.size()), current_tick);
   if (!slab.ok()) return slab.status();
   Add(*slab);
   return Status::Ok();
@@ -107,12 +108,19 @@ Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
   const uint32_t index = slot & space_.geometry().index_mask;
   base::MutexLock lock(&mutex_);
   ReserveSlab();
-  Result<Slab*> found = space_.TakeHomeSlabAt(table_, extent, index);
+  Result<Slab*> found = space_.TakeHomeSlabAt(owner_, extent, index);
   if (!found.ok()) return found.status();
   Slab& slab = **found;
   const auto at = SlotAt(slab);
   if (std::find(slabs_.begin(), slabs_.end(), &slab) == slabs_.end()) {
     Add(&slab);
+  }
+  if (!slab.Has(index)) {
+    return Status::Error(
+        StatusCode::kInvalidArgument,
+        "slot " + std::to_string(slot) + " begins no run of " + std::to_string(owner_.run_slots) +
+            " slots that lies in one slab of extent " + std::to_string(extent) +
+            ", which small tables share; only an extent of the table's own has it");
   }
   const auto too_old = [&](uint64_t last_tick) {
     return Status::Error(StatusCode::kInvalidArgument,
@@ -122,9 +130,12 @@ Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
   };
   if (index >= slab.next_unused) {
     if (tick <= slab.tick_floor) return too_old(slab.tick_floor);
-    while (slab.next_unused < index) GiveOne(slab, slab.next_unused++, slab.tick_floor);
-    ++slab.next_unused;
-    if (slab.unused_count() == 0) std::erase(with_unused_, &slab);
+    while (slab.next_unused < index) {
+      GiveOne(slab, std::exchange(slab.next_unused, slab.next_unused + owner_.run_slots),
+              slab.tick_floor);
+    }
+    slab.next_unused += owner_.run_slots;
+    if (!slab.has_unused()) std::erase(with_unused_, &slab);
     return Status::Ok();
   }
   const internal::SlotHeader& header = *at(index);
@@ -174,13 +185,13 @@ void TableSlots::GiveBackUnissued(HomeSlotCache& cache) {
   base::MutexLock lock(&mutex_);
   const uint32_t bits = space_.geometry().index_bits;
   const uint32_t mask = space_.geometry().index_mask;
-  if (cache.run_next != cache.run_end) {
-    Slab& slab = *space_.SlabOf(cache.run_next >> bits, cache.run_next & mask);
-    if (slab.next_unused == ((cache.run_end - 1) & mask) + 1) {
-      if (slab.unused_count() == 0) with_unused_.push_back(&slab);
-      slab.next_unused = cache.run_next & mask;
+  if (cache.unused_next != cache.unused_end) {
+    Slab& slab = *space_.SlabOf(cache.unused_next >> bits, cache.unused_next & mask);
+    if (slab.next_unused == ((cache.unused_end - 1) & mask) + 1) {
+      if (!slab.has_unused()) with_unused_.push_back(&slab);
+      slab.next_unused = cache.unused_next & mask;
     } else {
-      for (uint32_t slot = cache.run_next; slot < cache.run_end; ++slot) {
+      for (uint32_t slot = cache.unused_next; slot < cache.unused_end; slot += owner_.run_slots) {
         GiveOne(slab, slot & mask, slab.tick_floor);
       }
     }
@@ -190,7 +201,7 @@ void TableSlots::GiveBackUnissued(HomeSlotCache& cache) {
     Slab& slab = *space_.SlabOf(slot >> bits, slot & mask);
     GiveOne(slab, slot & mask, FreeSlotTick(*SlotAt(slab)(slot & mask)));
   }
-  cache.run_next = cache.run_end = cache.recycled_count = 0;
+  cache.unused_next = cache.unused_end = cache.recycled_count = 0;
 }
 
 size_t TableSlots::RetractEmptySlabs() {
@@ -227,13 +238,13 @@ SlotOccupancy TableSlots::occupancy() const {
   base::MutexLock lock(&mutex_);
   SlotOccupancy sum;
   sum.slab_count = slabs_.size();
-  sum.retired = retired_count_;
+  sum.retired = retired_count_ * owner_.run_slots;
   for (const Slab* slab : slabs_) {
-    sum.used += slab->used_count();
-    sum.free += slab->free_count;
-    sum.unused += slab->unused_count();
+    sum.used += uint64_t{slab->used_count()} * owner_.run_slots;
+    sum.free += uint64_t{slab->free_count} * owner_.run_slots;
+    sum.unused += uint64_t{slab->unused_count()} * owner_.run_slots;
   }
-  sum.used -= retired_count_;
+  sum.used -= sum.retired;
   return sum;
 }
 

@@ -1,4 +1,5 @@
-// The home slots of one table in one size class: which are free, which may be used again when.
+// The home slots of one table in one size class: which are free, which may be used again when. Of
+// records longer than a slot, the same for runs: a slot number is that of a run's first slot.
 //
 // Place       Below transactions (which take slots through a session's cache) and reclamation
 // (which
@@ -30,7 +31,8 @@
 
 namespace flagstone::slab {
 
-// How full a table is. used + free + unused = slots in its slabs; retired ones are in neither.
+// How full a table is. used + free + unused = slots in its slabs; retired ones are in neither. Of a
+// run all slots count.
 struct SlotOccupancy {
   uint64_t slab_count = 0;
   uint64_t used =
@@ -53,7 +55,7 @@ Status TicksUsedUp();
 
 class TableSlots {
  public:
-  TableSlots(uint16_t table, ClassSpace& space, OwnedExtents owned, id::TickSource& ticks,
+  TableSlots(SlabOwner owner, ClassSpace& space, OwnedExtents owned, id::TickSource& ticks,
              uint32_t tick_max);
   TableSlots(const TableSlots&) = delete;
   TableSlots& operator=(const TableSlots&) = delete;
@@ -95,15 +97,15 @@ class TableSlots {
   // Takes a slab into the table; tells readers when it is a whole extent.
   void Add(Slab* slab) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsWholeExtent(const Slab& slab) const {
-    return space_.extent_owner()[slab.extent].load(std::memory_order_relaxed) == table_;
+    return space_.extent_owner()[slab.extent].load(std::memory_order_relaxed) == owner_.table;
   }
 
   // set at open
-  const uint16_t table_;
+  const SlabOwner owner_;
   ClassSpace& space_;
   id::TickSource& ticks_;
   const uint32_t tick_max_;
-  const uint32_t batch_;  // slots a session takes at once: 64 KiB of them at most
+  const uint32_t batch_;  // what a session takes at once: 64 KiB of slots at most, or one run
 
   mutable base::Mutex mutex_;
   OwnedExtents owned_ ABSL_GUARDED_BY(mutex_);

@@ -1,19 +1,24 @@
 // The version slots of one size class: last in, first out, because the slot used last is in the
 // cache.
 //
-// Place       Below transactions (updates take a slot each, through the session's cache) and
-// reclamation
-//             (gives them back after a grace period); above ClassSpace.
-// Invariants  1. kReservedForDeletes slots are only handed out to deletes, so that at the memory
-// limit
-//                room can still be made.
-// Threads     Any; one mutex per class, taken once for a batch.
+// Versions of long records take runs: adjacent slots of one extent, named by the first one's link.
+// An extent of version slots is cut for one run length at a time; those of a length are a shelf.
+//
+// Place       Below transactions (updates take a slot each, through the session's cache, or a run)
+//             and reclamation (gives them back after a grace period); above ClassSpace.
+// Invariants  1. kReservedForDeletes single slots are only handed out to deletes, so that at the
+//                memory limit room can still be made. A tombstone has no payload: that of a long
+//                record is a single slot too.
+//             2. Each run length in use keeps an extent, so that an update is possible whatever
+//                records have filled the memory up to its limit.
+// Threads     Any; one mutex per class, taken once for a batch of single slots or for one run.
 // Errors      RESOURCE_EXHAUSTED from ClassSpace at the memory limit.
 #ifndef FLAGSTONE_LIB_SLAB_VERSION_POOL_H_
 #define FLAGSTONE_LIB_SLAB_VERSION_POOL_H_
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -36,34 +41,48 @@ class VersionPool {
   VersionPool(const VersionPool&) = delete;
   VersionPool& operator=(const VersionPool&) = delete;
 
-  // Maps the first extent, which holds the reserve. Called before the first record of the class.
-  Status Prepare();
-  // Adds up to a batch to the cache, at least one slot.
+  // Maps the first extents: of single slots, with the reserve, and of runs of `run_slots` if that
+  // is more than 1. What is there is kept. Called before the first record of such a table.
+  Status Prepare(uint32_t run_slots);
+  // Adds up to a batch of single slots to the cache, at least one.
   Status Refill(VersionSlotCache& cache, VersionUse use);
+  // The link of one run for an updated version. Prepare(run_slots) was called, `run_slots` > 1.
+  Result<internal::VersionLink> TakeRun(uint32_t run_slots);
+  // Single slots and runs alike: the extent of a link says which it is.
   void Give(std::span<const internal::VersionLink> links);
   void GiveBack(VersionSlotCache& cache);
 
-  // Gives the memory of extents without a used slot back, but for the one that holds the reserve.
-  // No reader can reach a slot of the pool, so there is nothing to wait for.
+  // Gives the memory of extents without a used slot back, but for the first of each shelf. No
+  // reader can reach a slot of the pool, so there is nothing to wait for.
   size_t ReturnEmptyExtents();
 
-  uint64_t used_count() const;  // slots outside the pool, those in session caches included
+  // In slots: a run counts as many as it has.
+  uint64_t used_count() const;  // outside the pool, those in session caches included
   uint64_t free_count() const;
 
  private:
-  auto SlotAt(const Slab& slab) const {
-    return [this, extent = slab.extent](uint32_t index) {
-      return space_.geometry().At(extent << space_.geometry().index_bits | index);
-    };
+  // The extents of one run length. Counts are of runs.
+  struct Shelf {
+    uint32_t run_slots = 1;
+    uint32_t first_extent = 0;     // is kept
+    std::vector<Slab*> with_room;  // stack
+    uint64_t free_count = 0;
+    uint64_t used_count = 0;
+  };
+
+  Shelf& ShelfOf(uint32_t run_slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return *shelves_[run_slots - 1];
   }
-  Status Grow() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Status AddShelf(uint32_t run_slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Status Grow(Shelf& shelf) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The shelf has a free slot or run.
+  internal::VersionLink TakeOne(Shelf& shelf) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   ClassSpace& space_;
   mutable base::Mutex mutex_;
   std::vector<Slab*> by_extent_ ABSL_GUARDED_BY(mutex_);
-  std::vector<Slab*> with_room_ ABSL_GUARDED_BY(mutex_);  // stack
-  uint64_t free_count_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t used_count_ ABSL_GUARDED_BY(mutex_) = 0;
+  // [run_slots - 1]; nullptr where no table has runs of that length.
+  std::vector<std::unique_ptr<Shelf>> shelves_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace flagstone::slab

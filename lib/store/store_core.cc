@@ -146,14 +146,15 @@ Result<RecordTable> StoreCore::CreateTable(std::string_view name, const TableOpt
   FLAGSTONE_RETURN_IF_ERROR(engine_->CheckAlive());
   FLAGSTONE_RETURN_IF_ERROR(CheckTableName(name));
   const std::string quoted = "table '" + std::string(name) + "': ";
-  constexpr uint32_t kRecordBytesMax = kStrideBytesMax - internal::kSlotHeaderBytes;
-  if (options.record_bytes == 0 || options.record_bytes > kRecordBytesMax) {
-    return Status::Error(StatusCode::kInvalidArgument, quoted + "TableOptions::record_bytes is " +
-                                                           std::to_string(options.record_bytes) +
-                                                           "; it must be 1 to " +
-                                                           std::to_string(kRecordBytesMax));
+  if (options.record_bytes == 0 || options.record_bytes > internal::kRecordBytesMax) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         quoted + "TableOptions::record_bytes is " +
+                             std::to_string(options.record_bytes) + "; it must be 1 to " +
+                             std::to_string(internal::kRecordBytesMax));
   }
-  const uint32_t smallest = SizeClassFor(options.record_bytes + internal::kSlotHeaderBytes);
+  // What no slot holds is a run of the largest.
+  const uint32_t smallest = std::min(
+      SizeClassFor(options.record_bytes + internal::kSlotHeaderBytes), kSizeClassCount - 1);
   const uint32_t size_class = options.size_class.value_or(smallest);
   if (size_class < smallest || size_class >= kSizeClassCount) {
     return Status::Error(StatusCode::kInvalidArgument,
@@ -251,6 +252,11 @@ std::optional<AbsenceReason> StoreCore::Explain(const RecordTable& table, Record
   if (part != nullptr && part->view.number != table.view().number) {
     return AbsenceReason::kOtherTable;
   }
+  // Inside of a run, or where none fits, is no slot of a record.
+  const DecodedId decoded = codec.Decode(id);
+  if (decoded.fields.size_class == table.size_class() && !table.view().NamesSlot(decoded.index)) {
+    return AbsenceReason::kMalformed;
+  }
   Result<std::unique_ptr<txn::SessionCore>> session = NewSession();
   if (session.ok() && (*session)->Read(table.state(), id)) return std::nullopt;
   return AbsenceReason::kGone;
@@ -344,10 +350,11 @@ StoreStatistics StoreCore::Statistics() const {
         occupancy += at->slots.occupancy();
       }
     }
+    const txn::TablePart* home = table->parts[table->size_class].load(std::memory_order_acquire);
     statistics.tables.push_back({table->name, table->record_bytes, table->size_class,
-                                 SizeClassStrideBytes(table->size_class), occupancy.slab_count,
-                                 occupancy.used, occupancy.free, occupancy.unused,
-                                 occupancy.retired});
+                                 SizeClassStrideBytes(table->size_class), home->view.run_slots,
+                                 occupancy.slab_count, occupancy.used, occupancy.free,
+                                 occupancy.unused, occupancy.retired});
   }
   return statistics;
 }

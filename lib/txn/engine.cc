@@ -33,13 +33,16 @@ Status Engine::CheckAlive() const {
                        "parent's store; open one of its own");
 }
 
-Result<ClassState*> Engine::ClassOf(uint32_t size_class) {
-  if (ClassState* found = classes_[size_class].load(std::memory_order_relaxed)) return found;
+Result<ClassState*> Engine::ClassOf(uint32_t size_class, uint32_t run_slots) {
+  if (ClassState* found = classes_[size_class].load(std::memory_order_relaxed)) {
+    FLAGSTONE_RETURN_IF_ERROR(found->versions.Prepare(run_slots));
+    return found;
+  }
   Result<std::unique_ptr<slab::ClassSpace>> space = slab::ClassSpace::Create(
       size_class, options_.layout.slot_bits, options_.extents_max, options_.reserve);
   if (!space.ok()) return space.status();
   auto state = std::make_unique<ClassState>(std::move(*space));
-  FLAGSTONE_RETURN_IF_ERROR(state->versions.Prepare());
+  FLAGSTONE_RETURN_IF_ERROR(state->versions.Prepare(run_slots));
   owned_classes_.reserve(owned_classes_.size() + 1);
   owned_classes_.push_back(std::move(state));
   ClassState* added = owned_classes_.back().get();
@@ -89,10 +92,12 @@ Result<TablePart*> Engine::PartOf(TableState& table, uint32_t size_class) {
   if (TablePart* found = table.parts[size_class].load(std::memory_order_acquire)) return found;
   base::MutexLock lock(&mutex_);
   if (TablePart* found = table.parts[size_class].load(std::memory_order_relaxed)) return found;
-  Result<ClassState*> state = ClassOf(size_class);
+  internal::TableView view{};
+  view.run_slots = RunSlotsIn(size_class, table.record_bytes + internal::kSlotHeaderBytes);
+  FLAGSTONE_CHECK(view.run_slots > 0);
+  Result<ClassState*> state = ClassOf(size_class, view.run_slots);
   if (!state.ok()) return state.status();
   slab::ClassSpace& space = *(*state)->space;
-  internal::TableView view{};
   view.prefix = codec_.Encode({0, size_class, options_.node, 0}).value();
   // The top bit, which is 0 in every ID, is selected too.
   view.prefix_mask =
@@ -107,11 +112,12 @@ Result<TablePart*> Engine::PartOf(TableState& table, uint32_t size_class) {
   const uint64_t first_extent = view.prefix >> geometry.index_bits;
   places.biased_base =
       reinterpret_cast<uint64_t>(geometry.base) - (first_extent << internal::kExtentShift);
-  Result<slab::OwnedExtents> owned =
-      slab::OwnedExtents::Map((places.place_mask >> geometry.index_bits) + 1, first_extent,
-                              registry_->barrier_kind() == internal::BarrierKind::kAsymmetric
-                                  ? slab::OwnedExtentsUse::kByReaders
-                                  : slab::OwnedExtentsUse::kNone);
+  // The inlined read does not ask whether an index is inside of a run; PlaceOf() does.
+  const bool inlined_reads =
+      registry_->barrier_kind() == internal::BarrierKind::kAsymmetric && view.run_slots == 1;
+  Result<slab::OwnedExtents> owned = slab::OwnedExtents::Map(
+      (places.place_mask >> geometry.index_bits) + 1, first_extent,
+      inlined_reads ? slab::OwnedExtentsUse::kByReaders : slab::OwnedExtentsUse::kNone);
   if (!owned.ok()) return std::move(owned).status();
   places.owned = owned->entries();
   view.extent_owner = space.extent_owner();

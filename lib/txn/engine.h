@@ -52,7 +52,8 @@ struct TablePart {
             id::TickSource& ticks, uint32_t tick_max, uint32_t number)
       : view(view_in),
         class_state(class_in),
-        slots(view_in.number, *class_in.space, std::move(owned), ticks, tick_max),
+        slots({view_in.number, view_in.run_slots}, *class_in.space, std::move(owned), ticks,
+              tick_max),
         cache_number(number) {}
   const internal::TableView view;
   ClassState& class_state;
@@ -88,9 +89,9 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // A table of records of `record_bytes`, at home in `size_class`.
+  // A table of records of `record_bytes`, at home in `size_class`, which holds them.
   Result<TableState*> AddTable(const std::string& name, uint32_t record_bytes, uint32_t size_class);
-  // The table's part in `size_class`, made when it is not there yet.
+  // The table's part in `size_class`, which holds its records; made when it is not there yet.
   Result<TablePart*> PartOf(TableState& table, uint32_t size_class);
 
   // nullptr when there is no such table.
@@ -120,7 +121,9 @@ class Engine {
  private:
   Engine(EngineOptions options, Clock& clock, id::TickSource& ticks,
          std::unique_ptr<epoch::Registry> registry);
-  Result<ClassState*> ClassOf(uint32_t size_class) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // With version slots for records that take runs of `run_slots`.
+  Result<ClassState*> ClassOf(uint32_t size_class, uint32_t run_slots)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // set at open
   const EngineOptions options_;

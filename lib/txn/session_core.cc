@@ -55,6 +55,9 @@ using internal::Timestamp;
 // From this many writes on, a transaction finds its own by a hash map instead of by looking at all.
 constexpr size_t kLinearWritesMax = 16;
 
+// How many changes before its use a version slot is fetched.
+constexpr uint32_t kVersionSlotsAhead = 4;
+
 // Between two looks at a lock that another transaction holds.
 constexpr timespec kLockPollInterval{0, 20'000};
 constexpr uint32_t kLockPollsWithoutSleep = 100;
@@ -99,6 +102,7 @@ SessionCore::~SessionCore() {
     if (home_caches_[i] && !Planted(PlantedBug::kEndedSessionKeepsSlots))
       home_cache_parts_[i]->slots.GiveBackUnissued(*home_caches_[i]);
   }
+  GiveBackRun();
   for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
     if (version_caches_[size_class]) {
       engine_.class_state(size_class)->versions.GiveBack(*version_caches_[size_class]);
@@ -114,8 +118,11 @@ SlotHeader* SessionCore::PlaceOf(const TableState& table, uint64_t id, TablePart
       table.parts[engine_.codec().size_class(RecordId(id))].load(std::memory_order_acquire);
   if (found == nullptr) return nullptr;
   const internal::TableView& view = found->view;
+  const bool names_slot = Planted(PlantedBug::kInsideOfRunIsRead)
+                              ? view.places.IndexExists(id)
+                              : view.NamesSlot(id & view.geometry.index_mask);
   // ID 0 is no ID, but it is what a slot without a record holds.
-  if (id == 0 || (id & view.prefix_mask) != view.prefix || !view.places.IndexExists(id)) {
+  if (id == 0 || (id & view.prefix_mask) != view.prefix || !names_slot) {
     return nullptr;
   }
   *part = found;
@@ -172,6 +179,7 @@ void SessionCore::GiveHomeSlot(TablePart& part, uint32_t slot, uint32_t last_tic
 }
 
 Status SessionCore::ReserveVersionSlot(TablePart& part, slab::VersionUse use) {
+  if (NeedsRun(part, use)) return ReserveRun(part);
   std::unique_ptr<slab::VersionSlotCache>& cache = version_caches_[part.view.class_number];
   if (cache == nullptr) cache = std::make_unique<slab::VersionSlotCache>();
   if (cache->count > 0) [[likely]]
@@ -181,9 +189,39 @@ Status SessionCore::ReserveVersionSlot(TablePart& part, slab::VersionUse use) {
   return part.class_state.versions.Refill(*cache, use);
 }
 
-void SessionCore::TakeVersionSlot(PendingChange& change) {
-  slab::VersionSlotCache& cache = *version_caches_[change.part->view.class_number];
-  change.version_link = cache.links[--cache.count];
+Status SessionCore::ReserveRun(TablePart& part) {
+  GiveBackRun();  // a call that threw has left it
+  slab::VersionPool& versions = part.class_state.versions;
+  Result<internal::VersionLink> run = versions.TakeRun(part.view.run_slots);
+  if (!run.ok()) {
+    if (tidier_.ReclaimNow() == 0) return run.status();
+    run = versions.TakeRun(part.view.run_slots);
+    if (!run.ok()) return run.status();
+  }
+  reserved_run_ = *run;
+  reserved_run_part_ = &part;
+  return Status::Ok();
+}
+
+void SessionCore::GiveBackRun() {
+  if (reserved_run_ == 0) return;
+  reserved_run_part_->class_state.versions.Give(std::span(&reserved_run_, 1));
+  reserved_run_ = 0;
+}
+
+void SessionCore::TakeVersionSlot(PendingChange& change, slab::VersionUse use) {
+  if (NeedsRun(*change.part, use)) {
+    change.version_link = std::exchange(reserved_run_, 0);
+  } else {
+    slab::VersionSlotCache& cache = *version_caches_[change.part->view.class_number];
+    change.version_link = cache.links[--cache.count];
+    // Maintenance read it last, on another processor: fetched when the write comes, it would hold up
+    // the commit, which waits for all stores before it.
+    if (cache.count >= kVersionSlotsAhead) {
+      __builtin_prefetch(
+          change.part->view.geometry.At(cache.links[cache.count - kVersionSlotsAhead]), 1);
+    }
+  }
   change.version = change.part->view.geometry.At(change.version_link);
 }
 
@@ -191,6 +229,11 @@ void SessionCore::GiveVersionSlot(TablePart& part, SlotHeader* version,
                                   internal::VersionLink link) {
   if (OwnGuardOn(version)) {
     tidier_.Retire(part.class_state, link);
+    return;
+  }
+  if (part.view.run_slots > 1) {
+    // Also a tombstone's single slot, which the cache would take: its link alone does not say so.
+    part.class_state.versions.Give(std::span(&link, 1));
     return;
   }
   slab::VersionSlotCache& cache = *version_caches_[part.view.class_number];
@@ -365,7 +408,7 @@ Result<RecordId> SessionCore::PrepareInsert(TableState& table, std::span<const s
   *part = table.parts[table.size_class].load(std::memory_order_acquire);
   if (size_class.has_value() && *size_class != table.size_class) {
     if (*size_class >= kSizeClassCount ||
-        SizeClassStrideBytes(*size_class) < table.record_bytes + internal::kSlotHeaderBytes) {
+        RunSlotsIn(*size_class, table.record_bytes + internal::kSlotHeaderBytes) == 0) {
       return Status::Error(StatusCode::kInvalidArgument,
                            "table '" + table.name + "': size class " + std::to_string(*size_class) +
                                " does not hold records of " + std::to_string(table.record_bytes) +
@@ -406,8 +449,9 @@ Status SessionCore::PrepareInsertWithId(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload));
   FLAGSTONE_RETURN_IF_ERROR(engine_.codec().CheckId(id));
   const IdFields fields = engine_.codec().fields(id);
-  if (fields.node != engine_.options().node ||
-      SizeClassStrideBytes(fields.size_class) < table.record_bytes + internal::kSlotHeaderBytes) {
+  const uint32_t run_slots =
+      RunSlotsIn(fields.size_class, table.record_bytes + internal::kSlotHeaderBytes);
+  if (fields.node != engine_.options().node || run_slots == 0) {
     return Status::Error(StatusCode::kInvalidArgument,
                          "ID " + id.ToString() + " cannot be inserted into table '" + table.name +
                              "': it has node " + std::to_string(fields.node) + " and size class " +
@@ -415,6 +459,17 @@ Status SessionCore::PrepareInsertWithId(TableState& table, RecordId id,
                              std::to_string(engine_.options().node) +
                              " and the table needs at least size class " +
                              std::to_string(table.size_class));
+  }
+  const uint32_t index = engine_.codec().Decode(id).index;
+  if (const uint32_t slots = SizeClassSlotsPerExtent(fields.size_class);
+      !StartsRun(index, run_slots, slots)) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "ID " + id.ToString() + " cannot be inserted into table '" + table.name +
+                             "': its slot has index " + std::to_string(index) +
+                             " in its extent, and records of " +
+                             std::to_string(table.record_bytes) + " bytes begin at multiples of " +
+                             std::to_string(run_slots) + " up to " +
+                             std::to_string(slots / run_slots * run_slots - run_slots));
   }
   // Later IDs of this store carry later ticks, whatever clock the ID comes from.
   FLAGSTONE_RETURN_IF_ERROR(engine_.ticks().RaiseTo(fields.tick));
@@ -489,8 +544,11 @@ Result<bool> SessionCore::LockForSingle(TableState& table, RecordId id,
   MakeRoom(1);
   FLAGSTONE_RETURN_IF_ERROR(ReserveVersionSlot(*part, use));
   Result<bool> locked = Lock(table, id, lock_wait, std::nullopt, base, change, newest);
-  if (!locked.ok() || !*locked) return locked;
-  TakeVersionSlot(change);
+  if (!locked.ok() || !*locked) {
+    GiveBackRun();
+    return locked;
+  }
+  TakeVersionSlot(change, use);
   change.session = this;
   return true;
 }
@@ -514,8 +572,10 @@ Result<bool> SessionCore::UpdateTo(TableState& table, RecordId id,
                                    std::chrono::nanoseconds lock_wait) {
   FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload));
   PendingChange change;
-  Result<bool> prepared = PrepareUpdate(table, id, lock_wait, change);
-  if (!prepared.ok() || !*prepared) return prepared;
+  SlotHeader* newest = nullptr;  // none of its payload stays
+  Result<bool> locked = LockForSingle(table, id, lock_wait, slab::VersionUse::kUpdate,
+                                      Base::kNewestLive, change, &newest);
+  if (!locked.ok() || !*locked) return locked;
   std::memcpy(internal::PayloadOf(change.version), payload.data(), payload.size());
   return PublishSingle(change, kLive, counters_.updates);
 }
@@ -773,12 +833,9 @@ Result<SessionCore::Write*> SessionCore::WriteForChange(TableState& table, Recor
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return absent;
   ReserveWrite();
-  if (Status room =
-          ReserveVersionSlot(*part, kind == WriteKind::kDelete ? slab::VersionUse::kDelete
-                                                               : slab::VersionUse::kUpdate);
-      !room.ok()) {
-    return Fail(std::move(room));
-  }
+  const slab::VersionUse use =
+      kind == WriteKind::kDelete ? slab::VersionUse::kDelete : slab::VersionUse::kUpdate;
+  if (Status room = ReserveVersionSlot(*part, use); !room.ok()) return Fail(std::move(room));
   const bool latest = transaction_.options.isolation == IsolationLevel::kReadCommitted;
   PendingChange change;
   SlotHeader* newest = nullptr;
@@ -786,13 +843,14 @@ Result<SessionCore::Write*> SessionCore::WriteForChange(TableState& table, Recor
       Lock(table, id, transaction_.options.lock_wait,
            latest ? std::nullopt : std::optional<Timestamp>(transaction_.snapshot), base, change,
            &newest);
+  if (!locked.ok() || !*locked) GiveBackRun();
   if (!locked.ok()) {
     // A reader of the latest state may try again; a snapshot stays as old as it is.
     if (latest) return locked.status();
     return Fail(locked.status());
   }
   if (!*locked) return absent;
-  TakeVersionSlot(change);
+  TakeVersionSlot(change, use);
   if (kind != WriteKind::kDelete) {
     std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest),
                 table.record_bytes);

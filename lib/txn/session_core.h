@@ -195,9 +195,16 @@ class SessionCore {
   bool OwnGuardOn(const internal::SlotHeader* slot) const;
   Result<uint32_t> TakeHomeSlot(TablePart& part);
   void GiveHomeSlot(TablePart& part, uint32_t slot, uint32_t last_tick);
-  // After it, TakeVersionSlot() succeeds.
+  // After it, TakeVersionSlot() for the same part and use succeeds.
   Status ReserveVersionSlot(TablePart& part, slab::VersionUse use);
-  void TakeVersionSlot(internal::PendingChange& change);
+  void TakeVersionSlot(internal::PendingChange& change, slab::VersionUse use);
+  // The version of a long record is a run, but for a tombstone, which has no payload.
+  static bool NeedsRun(const TablePart& part, slab::VersionUse use) {
+    return part.view.run_slots > 1 && use == slab::VersionUse::kUpdate;
+  }
+  Status ReserveRun(TablePart& part);
+  // What was reserved and not taken.
+  void GiveBackRun();
   // A version that was never published.
   void GiveVersionSlot(TablePart& part, internal::SlotHeader* version, internal::VersionLink link);
   uint32_t SlotOf(uint64_t id) const { return engine_.codec().slot(RecordId(id)); }
@@ -256,6 +263,9 @@ class SessionCore {
   std::vector<std::unique_ptr<slab::HomeSlotCache>> home_caches_;  // by TablePart::cache_number
   std::vector<TablePart*> home_cache_parts_;
   std::array<std::unique_ptr<slab::VersionSlotCache>, kSizeClassCount> version_caches_;
+  // A run between ReserveVersionSlot() and TakeVersionSlot(). 0: none.
+  internal::VersionLink reserved_run_ = 0;
+  TablePart* reserved_run_part_ = nullptr;
   TransactionState transaction_;
 
   ChangedRing changed_;

@@ -30,6 +30,10 @@ constexpr uint64_t kHelpRecordsMax = 4096;
 // for what 256 sessions have queued: 256 * ChangedRing::kCapacity / kHelpRecordsMax.
 constexpr int kCyclesInOneCallMax = 1024;
 
+// A cycle that has copied this much leaves the rest of its visits to the next one, so that long
+// records do not make a call of thousands of visits last for seconds. About 2 ms.
+constexpr uint64_t kCopiedBytesMax = 8 << 20;
+
 // Home slots are fetched this many visits ahead.
 constexpr size_t kPrefetchDistance = 8;
 
@@ -346,7 +350,12 @@ void Tidier::VisitAll() {
     __builtin_prefetch(geometry.HomeAt(slot >> geometry.index_bits, slot & geometry.index_mask), 1);
   };
   for (size_t i = 0; i < kPrefetchDistance; ++i) prefetch(i);
+  copied_bytes_ = 0;
   for (size_t i = 0; i < batch_.size(); ++i) {
+    if (copied_bytes_ > kCopiedBytesMax) {
+      again_.insert(again_.end(), batch_.begin() + static_cast<long>(i), batch_.end());
+      break;
+    }
     prefetch(i + kPrefetchDistance);
     part = part_of(part, batch_[i] & ~kFromDeferred);
     if (part == nullptr) continue;  // its slab was returned
@@ -360,6 +369,9 @@ void Tidier::VisitRecord(uint64_t entry, TablePart& part) {
   const uint64_t id = entry & ~kFromDeferred;
   const uint64_t slot = id & part.view.slot_mask;
   const internal::SlotGeometry& geometry = part.view.geometry;
+  // A record that is gone, in an extent that another table has now: the place may be inside of a
+  // long record, whose payload could hold this ID.
+  if (!part.view.NamesSlot(slot & geometry.index_mask)) return;
   SlotHeader& home = *geometry.HomeAt(slot >> geometry.index_bits, slot & geometry.index_mask);
   if (internal::IdOf(home.id.load(std::memory_order_acquire)) != id) return;  // reclaimed meanwhile
   const std::optional<uint64_t> before = TryLockForTidying<StdAtomics>(home);
@@ -395,14 +407,21 @@ struct Tidier::VisitedRecord {
   uint64_t id;
 
   SlotHeader* At(VersionLink link) const { return part.view.geometry.At(link); }
-  void CopyPayload(SlotHeader* to, const SlotHeader* from) const {
+  void CopyPayload(SlotHeader* to, const SlotHeader* from) const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    tidier.copied_bytes_ += part.view.payload_bytes;
     std::memcpy(internal::PayloadOf(to), internal::PayloadOf(from), part.view.payload_bytes);
   }
   void MakeRoomToRetire(size_t version_count) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     MakeRoom(tidier.retiring_versions_, version_count);
     MakeRoom(tidier.retiring_homes_, 1);
   }
+  // For a payload.
   VersionLink TakeVersionSlot() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    if (part.view.run_slots > 1) {
+      const Result<VersionLink> run = part.class_state.versions.TakeRun(part.view.run_slots);
+      if (run.ok()) ++tidier.progress_;
+      return run.ok() ? *run : 0;
+    }
     slab::VersionSlotCache& cache = tidier.version_caches_[part.view.class_number];
     if (cache.count == 0 &&
         !part.class_state.versions.Refill(cache, slab::VersionUse::kUpdate).ok()) {

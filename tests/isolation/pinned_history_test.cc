@@ -41,6 +41,19 @@ TEST(PinnedHistoryTest, LongHistoriesAgreeToo) {
   }
 }
 
+// Runs of slots of several lengths beside single slots of their class, and payloads that pretend to
+// be records.
+TEST(PinnedHistoryTest, HistoriesWithLongRecordsAgreeToo) {
+  for (uint64_t seed = 1; seed <= tests::ScaledCount(20); ++seed) {
+    PinnedHistoryOptions options;
+    options.seed = 2'000'000 + seed;
+    options.lengths = RecordLengths::kAll;
+    const WorkloadVerdict verdict = RunPinnedHistory(options);
+    ASSERT_EQ(verdict.failure, "");
+    EXPECT_GE(verdict.count, 300u);
+  }
+}
+
 TEST(StoreModelHistoryTest, RandomHistoriesAgreeWithAMap) {
   const uint64_t runs = tests::ScaledCount(150);
   for (uint64_t seed = 1; seed <= runs; ++seed) {

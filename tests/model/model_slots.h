@@ -154,8 +154,8 @@ struct ModelSlots {
   }
   bool TakeUnused(slab::HomeSlotCache& cache, uint32_t tick) {
     if (slab.unused_count() == 0 || !id::MayIssue(slab.tick_floor, tick)) return false;
-    cache.run_next = slab.next_unused++;
-    cache.run_end = cache.run_next + 1;
+    cache.unused_next = slab.next_unused++;
+    cache.unused_end = cache.unused_next + 1;
     return true;
   }
   bool Refill(slab::HomeSlotCache& cache) {

@@ -45,6 +45,18 @@ std::string PinnedHistories() {
   return "";
 }
 
+std::string LongPinnedHistories() {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    PinnedHistoryOptions options;
+    options.seed = seed;
+    options.lengths = RecordLengths::kAll;
+    if (const std::string failure = RunPinnedHistory(options).failure; !failure.empty()) {
+      return failure;
+    }
+  }
+  return "";
+}
+
 std::string AppendHistories() {
   for (uint64_t seed = 1; seed <= 3; ++seed) {
     AppendHistoryOptions options;
@@ -274,6 +286,7 @@ const std::vector<Plant>& Plants() {
       {PlantedBug::kRequiredPagesDoneWithout, 19, "required pages done without", RequiredPages},
       {PlantedBug::kFallbackNotReported, 19, "fallback not reported", ReportedFallback},
       {PlantedBug::kLockFailureIgnored, 19, "lock failure ignored", LockedPages},
+      {PlantedBug::kInsideOfRunIsRead, 0, "inside of a long record is read", LongPinnedHistories},
   };
   return plants;
 }
@@ -325,6 +338,7 @@ TEST(PlantedBugsTest, EveryPlantedBugIsCaughtByItsWorkload) {
 TEST(PlantedBugsTest, TheWorkloadsAreSilentWithoutThem) {
   EXPECT_EQ(Schedules(), "");
   EXPECT_EQ(PinnedHistories(), "");
+  EXPECT_EQ(LongPinnedHistories(), "");
   EXPECT_EQ(AppendHistories(), "");
   EXPECT_EQ(Transfers(), "");
   EXPECT_EQ(PinnedReader(), "");

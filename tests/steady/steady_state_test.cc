@@ -143,6 +143,24 @@ TEST_P(SteadyStateTest, ABatchAndAResultThatAreUsedAgain) {
   EXPECT_EQ(result.absent_count(), 1u);
 }
 
+// Each takes a run from the pool that maintenance gives back to: beside it, one may wait for the
+// other, so that is not looked at.
+TEST_P(SteadyStateTest, UpdateOfLongRecords) {
+  if (GetParam() == MaintenanceMode::kBackground) return;
+  const RecordTable table = *store_.CreateTable("long", {20'000, std::nullopt});
+  std::vector<std::byte> record(20'000);
+  std::vector<RecordId> ids;
+  for (int i = 0; i < 50; ++i) ids.push_back(*session_.Insert(table, record));
+  ExpectNothing([&] {
+    for (const RecordId id : ids) {
+      static_cast<void>(
+          session_.Update(table, id, [](auto payload) { payload[9] = std::byte{1}; }));
+      static_cast<void>(session_.UpdateTo(table, id, record));
+      sum_ += session_.Get(table, id).bytes().size();
+    }
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Maintenance, SteadyStateTest,
                          testing::Values(MaintenanceMode::kCallerDriven,
                                          MaintenanceMode::kBackground),

@@ -44,25 +44,39 @@ class Bell {
   std::atomic<bool> rang_{false};
 };
 
+void RunFor(Bell& bell, std::vector<std::thread>& threads) {
+  std::this_thread::sleep_for(
+      std::chrono::milliseconds(tests::RowCount(kMilliseconds, kMillisecondsLong)));
+  bell.Ring();
+  for (std::thread& thread : threads) thread.join();
+}
+
 // Every word follows from the first two and the record's ID.
-struct Note {
+template <uint64_t kWords>
+struct NoteOf {
   uint64_t id;  // 0 until the record knows its ID
   uint64_t value;
-  uint64_t words[6];
+  uint64_t words[kWords];
 
   void Set(uint64_t new_id, uint64_t new_value) {
     id = new_id;
     value = new_value;
-    for (uint64_t i = 0; i < 6; ++i) words[i] = Word(i);
+    for (uint64_t i = 0; i < kWords; ++i) words[i] = Word(i);
   }
   uint64_t Word(uint64_t i) const { return (id * 31 + value + i) * 0x9e3779b97f4a7c15; }
   bool Whole() const {
-    for (uint64_t i = 0; i < 6; ++i) {
+    for (uint64_t i = 0; i < kWords; ++i) {
       if (words[i] != Word(i)) return false;
     }
     return true;
   }
 };
+using Note = NoteOf<6>;
+// One slot of the largest class, and runs of 2 and of 6.
+using FullNote = NoteOf<850>;
+using LongNote = NoteOf<1'000>;
+using LongerNote = NoteOf<5'000>;
+static_assert(RecordType<LongerNote> && sizeof(LongNote) > kStrideBytesMax);
 
 struct Account {
   int64_t balance;
@@ -78,29 +92,36 @@ StoreOptions Options() {
 }
 
 // What the writers of the notes share: where the records are now.
+template <typename Record>
 struct Notes {
-  explicit Notes(Store& store) : table(*store.CreateTableOf<Note>("notes")), ids(kRecords) {}
-  RecordTableOf<Note> table;
+  explicit Notes(Store& store)
+      : table(*store.CreateTableOf<Record>("notes of " + std::to_string(sizeof(Record)))),
+        ids(kRecords) {
+    Session session = *store.NewSession();
+    for (auto& id : ids) id.store(Insert(session).value());
+  }
+  RecordId Insert(Session& session) const {
+    static thread_local Record note;
+    note.Set(0, 0);
+    return *session.Insert(table, note);
+  }
+  RecordTableOf<Record> table;
   std::vector<std::atomic<uint64_t>> ids;
 };
 
-RecordId InsertNote(Session& session, const Notes& notes) {
-  Note note;
-  note.Set(0, 0);
-  return *session.Insert(notes.table, note);
-}
-
-void CheckNote(const TypedGuard<Note>& guard, RecordId id) {
+template <typename Record>
+void CheckNote(const TypedGuard<Record>& guard, RecordId id) {
   ASSERT_TRUE(guard->Whole()) << "torn payload of " << id.ToString();
   ASSERT_EQ(guard.id().value(), id.value()) << "another record";
   ASSERT_TRUE(guard->id == 0 || guard->id == id.value()) << "another record's payload";
 }
 
-void ReadNotes(Store& store, const Notes& notes, uint64_t seed, const Bell& bell) {
+template <typename Record>
+void ReadNotes(Store& store, const Notes<Record>& notes, uint64_t seed, const Bell& bell) {
   Reader reader = *store.NewReader();
   testkit::SeededRandom random(seed);
   struct Held {
-    TypedGuard<Note> guard;
+    TypedGuard<Record> guard;
     RecordId id;
     uint64_t value;
     uint64_t timestamp;
@@ -108,7 +129,10 @@ void ReadNotes(Store& store, const Notes& notes, uint64_t seed, const Bell& bell
   std::deque<Held> held;
   while (!bell.rang()) {
     const RecordId id(notes.ids[random.Below(kRecords)].load(std::memory_order_acquire));
-    TypedGuard<Note> guard = reader.Get(notes.table, id);
+    if constexpr (sizeof(Record) > kStrideBytesMax) {
+      ASSERT_FALSE(reader.Get(notes.table, RecordId(id.value() + 1))) << "inside of a record";
+    }
+    TypedGuard<Record> guard = reader.Get(notes.table, id);
     if (guard) {
       CheckNote(guard, id);
       const uint64_t value = guard->value;
@@ -126,7 +150,7 @@ void ReadNotes(Store& store, const Notes& notes, uint64_t seed, const Bell& bell
 }
 
 // Batches of guards, each held while maintenance runs several times.
-void ReadBatches(Store& store, const Notes& notes, uint64_t seed, const Bell& bell) {
+void ReadBatches(Store& store, const Notes<Note>& notes, uint64_t seed, const Bell& bell) {
   constexpr size_t kBatch = 32;
   Reader reader = *store.NewReader();
   testkit::SeededRandom random(seed);
@@ -156,14 +180,15 @@ void ReadBatches(Store& store, const Notes& notes, uint64_t seed, const Bell& be
   }
 }
 
-void WriteNotes(Store& store, Notes& notes, uint64_t seed, const Bell& bell) {
+template <typename Record>
+void WriteNotes(Store& store, Notes<Record>& notes, uint64_t seed, const Bell& bell) {
   Session session = *store.NewSession();
   testkit::SeededRandom random(seed);
   while (!bell.rang()) {
     std::atomic<uint64_t>& place = notes.ids[random.Below(kRecords)];
     const RecordId id(place.load(std::memory_order_acquire));
     if (!random.OneIn(8)) {
-      Result<bool> updated = session.Update(notes.table, id, [&](Note& note) {
+      Result<bool> updated = session.Update(notes.table, id, [&](Record& note) {
         EXPECT_TRUE(note.Whole());
         note.Set(id.value(), note.value + 1);
       });
@@ -173,7 +198,7 @@ void WriteNotes(Store& store, Notes& notes, uint64_t seed, const Bell& bell) {
     Result<bool> deleted = session.Delete(notes.table, id);
     if (!deleted.ok() || !*deleted) continue;
     ASSERT_FALSE(session.Get(notes.table, id)) << "a deleted record is read";
-    place.store(InsertNote(session, notes).value(), std::memory_order_release);
+    place.store(notes.Insert(session).value(), std::memory_order_release);
     ASSERT_FALSE(session.Get(notes.table, id)) << "a deleted record came back";
     // The null ID names nothing, whatever lies in the first slot.
     ASSERT_FALSE(session.Get(notes.table, RecordId(0)));
@@ -238,7 +263,7 @@ void AddUp(Store& store, const Bank& bank, const Bell& bell) {
 
 // What a thread does that lives for a moment: reads without a session, and a session for one
 // record.
-void LiveForAMoment(Store& store, const Notes& notes, uint64_t seed) {
+void LiveForAMoment(Store& store, const Notes<Note>& notes, uint64_t seed) {
   testkit::SeededRandom random(seed);
   for (int i = 0; i < 20; ++i) {
     const RecordId id(notes.ids[random.Below(kRecords)].load(std::memory_order_acquire));
@@ -251,7 +276,7 @@ void LiveForAMoment(Store& store, const Notes& notes, uint64_t seed) {
     ASSERT_TRUE(found.ok()) << found.status().ToString();
   }
   Session session = *store.NewSession();
-  const RecordId own = InsertNote(session, notes);
+  const RecordId own = notes.Insert(session);
   ASSERT_TRUE(*session.Update(notes.table, own, [&](Note& note) { note.Set(own.value(), seed); }));
   {
     const TypedGuard<Note> guard = session.Get(notes.table, own);
@@ -261,7 +286,7 @@ void LiveForAMoment(Store& store, const Notes& notes, uint64_t seed) {
   ASSERT_FALSE(session.Get(notes.table, own)) << "a deleted record is read";
 }
 
-uint64_t ComeAndGo(Store& store, const Notes& notes, const Bell& bell) {
+uint64_t ComeAndGo(Store& store, const Notes<Note>& notes, const Bell& bell) {
   uint64_t lived = 0;
   while (!bell.rang()) {
     std::vector<std::thread> group;
@@ -290,13 +315,44 @@ uint64_t MakeTables(Store& store, const Bell& bell) {
   return made;
 }
 
+// Gives memory back all the while.
+class Compaction {
+ public:
+  explicit Compaction(Store& store)
+      : thread_([this, &store] {
+          while (!over_.load(std::memory_order_relaxed)) {
+            EXPECT_TRUE(store.CompactStorage().ok());
+            ++count_;
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+          }
+        }) {}
+  uint64_t End() {
+    over_.store(true, std::memory_order_relaxed);
+    thread_.join();
+    return count_;
+  }
+
+ private:
+  std::atomic<bool> over_{false};
+  uint64_t count_ = 0;
+  std::thread thread_;
+};
+
+// What is left is what the shared table says, whole.
+template <typename Record>
+void CheckAll(Store& store, const Notes<Record>& notes) {
+  Reader reader = *store.NewReader();
+  for (const auto& id : notes.ids) {
+    const RecordId note_id(id.load());
+    const TypedGuard<Record> guard = reader.Get(notes.table, note_id);
+    ASSERT_TRUE(guard);
+    CheckNote(guard, note_id);
+  }
+}
+
 TEST(StoreStressTest, GuardsSnapshotsWritersAndCompactionLeaveEveryInvariantAlone) {
   Store store = *Store::OpenInMemory(Options());
-  Notes notes(store);
-  {
-    Session session = *store.NewSession();
-    for (auto& id : notes.ids) id.store(InsertNote(session, notes).value());
-  }
+  Notes<Note> notes(store);
   const Bank bank(store);
   Bell bell;
   std::vector<std::thread> threads;
@@ -311,31 +367,14 @@ TEST(StoreStressTest, GuardsSnapshotsWritersAndCompactionLeaveEveryInvariantAlon
   threads.emplace_back([&] { lived = ComeAndGo(store, notes, bell); });
   uint64_t tables_made = 0;
   threads.emplace_back([&] { tables_made = MakeTables(store, bell); });
-  uint64_t compactions = 0;
-  threads.emplace_back([&] {
-    for (; !bell.rang(); ++compactions) {
-      EXPECT_TRUE(store.CompactStorage().ok());
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  });
-  std::this_thread::sleep_for(
-      std::chrono::milliseconds(tests::RowCount(kMilliseconds, kMillisecondsLong)));
-  bell.Ring();
-  for (std::thread& thread : threads) thread.join();
+  Compaction compaction(store);
+  RunFor(bell, threads);
+  const uint64_t compactions = compaction.End();
   EXPECT_GT(compactions, 0u);
   EXPECT_GT(tables_made, 0u);
   EXPECT_GT(lived, 0u);
 
-  // What is left is what the shared table says, whole; everything else is gone.
-  {
-    Reader reader = *store.NewReader();
-    for (const auto& id : notes.ids) {
-      const RecordId note_id(id.load());
-      const TypedGuard<Note> guard = reader.Get(notes.table, note_id);
-      ASSERT_TRUE(guard);
-      CheckNote(guard, note_id);
-    }
-  }
+  CheckAll(store, notes);
   EXPECT_TRUE(store.CompactStorage().ok());
   const StoreStatistics statistics = store.Statistics();
   EXPECT_EQ(statistics.tables[0].slots_used, kRecords);
@@ -354,6 +393,30 @@ TEST(StoreStressTest, GuardsSnapshotsWritersAndCompactionLeaveEveryInvariantAlon
               static_cast<unsigned long long>(statistics.operations.commits),
               static_cast<unsigned long long>(lived), static_cast<unsigned long long>(tables_made),
               static_cast<unsigned long long>(compactions));
+}
+
+// A long table and its neighbours in the class take each other's extents, version runs come and go.
+TEST(StoreStressTest, LongRecordsAreNeverTornNorReadFromTheirInside) {
+  Store store = *Store::OpenInMemory(Options());
+  Notes<FullNote> full(store);
+  Notes<LongNote> longs(store);
+  Notes<LongerNote> longer(store);
+  Bell bell;
+  std::vector<std::thread> threads;
+  const auto watch = [&](auto& notes, uint64_t seed) {
+    threads.emplace_back([&store, &notes, &bell, seed] { ReadNotes(store, notes, seed, bell); });
+    threads.emplace_back([&store, &notes, &bell, seed] { WriteNotes(store, notes, seed, bell); });
+  };
+  watch(full, 1);
+  watch(longs, 2);
+  watch(longer, 3);
+  watch(longer, 4);
+  Compaction compaction(store);
+  RunFor(bell, threads);
+  EXPECT_GT(compaction.End(), 0u);
+  CheckAll(store, full);
+  CheckAll(store, longs);
+  CheckAll(store, longer);
 }
 
 }  // namespace

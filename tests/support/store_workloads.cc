@@ -125,6 +125,11 @@ class PinnedHistory {
     tables_.push_back(*store_.CreateTable("same class", {16, std::nullopt}));
     tables_.push_back(*store_.CreateTable("odd bytes", {29, std::nullopt}));
     tables_.push_back(*store_.CreateTable("roomy", {100, 14}));
+    if (options_.lengths == RecordLengths::kAll) {
+      for (const uint32_t bytes : {7'000u, 7'145u, 20'000u, 40'000u, 300'000u}) {
+        tables_.push_back(*store_.CreateTable(std::to_string(bytes), {bytes, std::nullopt}));
+      }
+    }
     model_.resize(tables_.size());
     ids_.resize(tables_.size());
   }
@@ -178,6 +183,7 @@ class PinnedHistory {
     StoreOptions options = TestStoreOptions();
     options.clock = &clock_;
     keeps_history_ = random_.OneIn(4);
+    if (options_.lengths == RecordLengths::kAll) options.memory.limit_bytes = 256 << 20;
     if (keeps_history_) options.snapshots.history_retention = std::chrono::hours(1);
     return options;
   }
@@ -198,7 +204,24 @@ class PinnedHistory {
     if (ids_[table].empty()) return 0;
     return ids_[table][random_.Below(static_cast<uint32_t>(ids_[table].size()))];
   }
-  Bytes NextBytes(uint32_t table) { return BytesOfValue(++value_, tables_[table].record_bytes()); }
+  Bytes NextBytes(uint32_t table) { return PayloadOf(++value_, table); }
+  // What a record of this value holds. Long ones may be aimed at a record: at the places of the
+  // slots inside of it they have the headers of settled records, under the IDs that lead there.
+  Bytes PayloadOf(uint64_t value, uint32_t table) const {
+    Bytes bytes = BytesOfValue(value, tables_[table].record_bytes());
+    const auto aimed = aimed_.find(value);
+    if (aimed == aimed_.end()) return bytes;
+    for (uint32_t i = 1; i < tables_[table].view().run_slots; ++i) {
+      const uint64_t header[] = {aimed->second + i, internal::VersionWord(1, internal::kLive), 0};
+      const size_t at = size_t{i} * kStrideBytesMax - internal::kSlotHeaderBytes;
+      std::memcpy(bytes.data() + at, header, std::min(sizeof(header), bytes.size() - at));
+    }
+    return bytes;
+  }
+  Bytes NextBytesAimedAt(uint64_t id, uint32_t table) {
+    if (tables_[table].view().run_slots > 1 && random_.OneIn(2)) aimed_[value_ + 1] = id;
+    return NextBytes(table);
+  }
 
   // --- the latest state
   void Committed() {
@@ -242,8 +265,12 @@ class PinnedHistory {
   }
   void InsertOne(uint32_t table) {
     const Bytes bytes = NextBytes(table);
+    const auto draw_class = [this] {
+      const bool beside_runs = options_.lengths == RecordLengths::kAll && random_.OneIn(4);
+      return beside_runs ? kSizeClassCount - 1 : 12 + random_.Below(4);
+    };
     Result<RecordId> id = random_.OneIn(3)
-                              ? writer_.InsertInClass(tables_[table], bytes, 12 + random_.Below(4))
+                              ? writer_.InsertInClass(tables_[table], bytes, draw_class())
                               : writer_.Insert(tables_[table], bytes);
     if (!id.ok()) {
       // Class 12 to 15 hold all but the records of the roomy table.
@@ -287,7 +314,7 @@ class PinnedHistory {
   }
   void UpdateOne(uint32_t table) {
     const uint64_t id = DrawId(table);
-    const Bytes bytes = NextBytes(table);
+    const Bytes bytes = NextBytesAimedAt(id, table);
     Result<bool> found =
         random_.OneIn(2)
             ? writer_.UpdateTo(tables_[table], RecordId(id), bytes)
@@ -301,8 +328,8 @@ class PinnedHistory {
   }
   void CheckBefore(uint32_t table, uint64_t id, std::span<const std::byte> payload) {
     const auto row = model_[table].find(id);
-    if (row == model_[table].end() || BytesOfValue(row->second, tables_[table].record_bytes()) !=
-                                          Bytes(payload.begin(), payload.end())) {
+    if (row == model_[table].end() ||
+        PayloadOf(row->second, table) != Bytes(payload.begin(), payload.end())) {
       Fail("an updater was shown other bytes than the newest version's");
     }
   }
@@ -494,8 +521,7 @@ class PinnedHistory {
     }
     if (!guard) return;
     const std::span<const std::byte> bytes = guard.bytes();
-    if (Bytes(bytes.begin(), bytes.end()) !=
-        BytesOfValue(row->second, tables_[table].record_bytes())) {
+    if (Bytes(bytes.begin(), bytes.end()) != PayloadOf(row->second, table)) {
       uint64_t found = 0;
       std::memcpy(&found, bytes.data(), sizeof(found));
       Fail(std::string(what) + ": " + RecordId(id).ToString() + " of table " +
@@ -508,6 +534,20 @@ class PinnedHistory {
     // Also IDs of other tables, which are absent here.
     const uint64_t id = DrawId(random_.OneIn(8) ? DrawTable() : table);
     ComparePlace("read", writer_, model_, table, id);
+    if (tables_[table].view().run_slots > 1) LookInside(table, DrawId(table));
+  }
+  // An ID that leads into a long record: no operation finds anything there.
+  void LookInside(uint32_t table, uint64_t id) {
+    if (id == 0) return;
+    const uint64_t inside = id + 1 + random_.Below(tables_[table].view().run_slots - 1);
+    ComparePlace("read inside of a long record", writer_, model_, table, inside);
+    if (random_.OneIn(8)) {
+      static_cast<void>(Agree("delete inside of a long record",
+                              writer_.Delete(tables_[table], RecordId(inside)), false));
+    }
+    if (!snapshots_.empty()) {
+      ComparePlace("snapshot inside of a long record", *snapshots_[0].txn, model_, table, inside);
+    }
   }
   template <typename From>
   void CompareAll(const char* what, From& from, const State& state) {
@@ -622,6 +662,7 @@ class PinnedHistory {
   std::vector<std::vector<uint64_t>> ids_;  // by table, of all records there ever were
   std::map<std::pair<uint32_t, uint64_t>, bool> known_;
   std::map<std::pair<uint32_t, uint64_t>, uint64_t> deleted_;
+  std::map<uint64_t, uint64_t> aimed_;  // value to the ID of a long record
   std::deque<Past> past_;
   std::vector<Snapshot> snapshots_;
   std::vector<Held> guards_;

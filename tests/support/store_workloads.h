@@ -37,11 +37,17 @@ WorkloadVerdict RunStoreSchedules(IsolationLevel level);
 
 // One random history on one thread, with every kind of operation the store has, against std::map:
 // tables of one class and of others, both levels, batches, IDs given from outside, rollbacks,
-// guards and snapshots kept over many commits, states of the past. Maintenance after each commit;
+// guards and snapshots kept over many commits, states of the past; records of one slot and, if
+// wanted, tables of long ones that hold IDs leading into themselves. Maintenance after each commit;
 // after every `commits_per_scan` all snapshots, guards and the latest state are compared in full.
 // Counts commits.
+enum class RecordLengths : uint8_t {
+  kOneSlot,
+  kAll,  // and runs of 2, 3, 6 and 42 slots, beside single ones of their class
+};
 struct PinnedHistoryOptions {
   uint64_t seed = 1;
+  RecordLengths lengths = RecordLengths::kOneSlot;
   uint32_t commits = 300;
   uint32_t commits_per_scan = 100;
 };

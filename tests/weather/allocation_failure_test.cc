@@ -114,23 +114,61 @@ TEST_F(AllocationFailureTest, OpeningAStore) {
 }
 
 TEST_F(AllocationFailureTest, CreatingATable) {
+  for (const uint32_t record_bytes : {3'000u, 20'000u}) {
+    const TableOptions options{record_bytes, std::nullopt};
+    const uint64_t failures_before = failures_;
+    for (uint64_t n = 1;; ++n) {
+      Bench bench;
+      const Outcome outcome =
+          FailAt(n, [&] { return bench.store.CreateTable("late", options).status(); });
+      if (outcome == Outcome::kNoFailure) break;
+      static_cast<void>(bench.store.Statistics());
+      if (outcome != Outcome::kDone) {
+        EXPECT_FALSE(bench.store.FindTable("late").has_value()) << n;
+        Result<RecordTable> again = bench.store.CreateTable("late", options);
+        ASSERT_TRUE(again.ok()) << n << ": " << again.status().ToString();
+        const std::vector<std::byte> record(record_bytes);
+        const Result<RecordId> made = bench.session.Insert(*again, record);
+        EXPECT_TRUE(made.ok()) << n;
+        EXPECT_TRUE(*bench.session.UpdateTo(*again, *made, record)) << n;
+        EXPECT_EQ(bench.store.Statistics().tables.size(), 2u) << n;
+      }
+    }
+    EXPECT_GT(failures_ - failures_before, 5u);
+  }
+}
+
+TEST_F(AllocationFailureTest, TheFirstChangesOfALongRecord) {
   for (uint64_t n = 1;; ++n) {
     Bench bench;
+    const RecordTable table = *bench.store.CreateTable("long", {20'000, std::nullopt});
+    const std::vector<std::byte> first(20'000, std::byte{1});
+    const std::vector<std::byte> second(20'000, std::byte{2});
+    const RecordId id = *bench.session.Insert(table, first);
+    Session fresh = *bench.store.NewSession();
+    bool updated = false;
     const Outcome outcome = FailAt(n, [&] {
-      return bench.store.CreateTable("late", {3000, std::nullopt}).status();
+      Result<bool> changed = fresh.UpdateTo(table, id, second);
+      if (!changed.ok()) return changed.status();
+      updated = *changed;
+      Result<RecordId> made = fresh.Insert(table, first);
+      if (!made.ok()) return made.status();
+      return fresh.Delete(table, *made).status();
     });
     if (outcome == Outcome::kNoFailure) break;
-    static_cast<void>(bench.store.Statistics());
-    if (outcome != Outcome::kDone) {
-      EXPECT_FALSE(bench.store.FindTable("late").has_value()) << n;
-      Result<RecordTable> again = bench.store.CreateTable("late", {3000, std::nullopt});
-      ASSERT_TRUE(again.ok()) << n << ": " << again.status().ToString();
-      const std::vector<std::byte> record(3000);
-      EXPECT_TRUE(bench.session.Insert(*again, record).ok()) << n;
-      EXPECT_EQ(bench.store.Statistics().tables.size(), 2u) << n;
-    }
+    const std::byte expected = (updated ? second : first)[0];
+    ASSERT_EQ(bench.session.Get(table, id).bytes()[19'999], expected) << n;
+    ASSERT_TRUE(*fresh.UpdateTo(table, id, second)) << n;
+    { Session ended = std::move(fresh); }
+    ASSERT_TRUE(*bench.session.Delete(table, id)) << n;
+    Settle(bench.store);
+    { Session ended = std::move(bench.session); }
+    const StoreStatistics statistics = bench.store.Statistics();
+    ASSERT_EQ(statistics.size_classes[1].version_slots_used, 0u) << n;
+    // What a call that threw had inserted before it is there still.
+    ASSERT_LE(statistics.tables[1].slots_used, 3u) << n;
   }
-  EXPECT_GT(failures_, 5u);
+  EXPECT_GT(failures_, 1u);
 }
 
 TEST_F(AllocationFailureTest, OpeningASession) {

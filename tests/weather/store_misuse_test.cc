@@ -27,19 +27,20 @@ class StoreMisuseTest : public Test {
 
 TEST_F(StoreMisuseTest, RecordSizesOfZeroAndOverTheLimitAreRefused) {
   ExpectError(store_.CreateTable("none", {0, std::nullopt}).status(), StatusCode::kInvalidArgument,
-              {"table 'none'", "record_bytes is 0", "1 to 7144"});
-  ExpectError(store_.CreateTable("huge", {7145, std::nullopt}).status(),
-              StatusCode::kInvalidArgument, {"table 'huge'", "record_bytes is 7145", "1 to 7144"});
+              {"table 'none'", "record_bytes is 0", "1 to 2093032"});
+  ExpectError(store_.CreateTable("huge", {2'093'033, std::nullopt}).status(),
+              StatusCode::kInvalidArgument,
+              {"table 'huge'", "record_bytes is 2093033", "1 to 2093032"});
   ExpectError(store_.CreateTable("small class", {100, 2}).status(), StatusCode::kInvalidArgument,
               {"table 'small class'", "size_class is 2", "100 bytes need"});
   EXPECT_FALSE(store_.FindTable("none").has_value());
   const RecordTable smallest = *store_.CreateTable("one byte", {1, std::nullopt});
-  const RecordTable largest = *store_.CreateTable("all bytes", {7144, std::nullopt});
-  const std::vector<std::byte> bytes(7144, std::byte{0x5a});
+  const RecordTable largest = *store_.CreateTable("all bytes", {2'093'032, std::nullopt});
+  const std::vector<std::byte> bytes(2'093'032, std::byte{0x5a});
   const RecordId one = *session_.Insert(smallest, std::span(bytes).first(1));
   const RecordId all = *session_.Insert(largest, bytes);
   EXPECT_EQ(session_.Get(smallest, one).bytes()[0], std::byte{0x5a});
-  EXPECT_EQ(session_.Get(largest, all).bytes()[7143], std::byte{0x5a});
+  EXPECT_EQ(session_.Get(largest, all).bytes()[2'093'031], std::byte{0x5a});
 }
 
 TEST_F(StoreMisuseTest, RecordsOfAnotherSizeThanTheTablesAreRefused) {

@@ -62,7 +62,7 @@ struct HomePlaces {
   // One byte for each such extent number, so that no bound is checked: 1 where the whole
   // extent is this table's. Lazily touched zero pages, wiped in a forked child. Written when slabs
   // change hands (release), read before a slot is looked at (acquire). All 0 where announcing a
-  // guard needs a full barrier: the inlined read then never goes on.
+  // guard needs a full barrier, and in tables of long records: the inlined read then never goes on.
   const std::atomic<uint8_t>* owned;
   [[no_unique_address]] Shape shape;
 

@@ -54,7 +54,19 @@ struct TableView {
   const std::atomic<uint16_t>* extent_owner;
   const std::atomic<uint16_t>* shared_owner;
   uint32_t slots_per_shared_slab;
+  // Adjacent slots that a record takes. Above 1, most indices name no record but lie inside of one,
+  // where its payload decides what there is to read: check with NamesSlot() before any load.
+  uint32_t run_slots;
+
+  bool NamesSlot(uint64_t index) const {
+    return StartsRun(static_cast<uint32_t>(index), run_slots, geometry.slots_per_extent);
+  }
 };
+
+// Of a run that fills an extent.
+inline constexpr uint32_t kRecordBytesMax =
+    kRunSlotsMax * kStrideBytesMax - static_cast<uint32_t>(kSlotHeaderBytes);
+static_assert(kRecordBytesMax == 2'093'032);
 
 }  // namespace flagstone::internal
 

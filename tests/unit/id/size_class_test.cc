@@ -36,5 +36,39 @@ TEST(SizeClassTest, IndexBitsAreJustEnoughForOneExtent) {
   }
 }
 
+TEST(SizeClassTest, RunsTakeTheFewestSlotsOfTheLargestClassThatHoldThem) {
+  constexpr uint32_t kLargest = kSizeClassCount - 1;
+  for (uint64_t bytes = 1; bytes <= kExtentBytes; bytes += 97) {
+    const uint64_t slots = RunSlotsIn(kLargest, bytes);
+    if (bytes > uint64_t{kRunSlotsMax} * kStrideBytesMax) {
+      ASSERT_EQ(slots, 0u) << bytes;
+      continue;
+    }
+    ASSERT_GE(slots * kStrideBytesMax, bytes);
+    ASSERT_LT((slots - 1) * kStrideBytesMax, bytes);
+  }
+  EXPECT_EQ(RunSlotsIn(kLargest, 7'168), 1u);
+  EXPECT_EQ(RunSlotsIn(kLargest, 7'169), 2u);
+  EXPECT_EQ(RunSlotsIn(kLargest, 2'093'056), 292u);
+  EXPECT_EQ(RunSlotsIn(kLargest, 2'093'057), 0u);
+  EXPECT_EQ(RunSlotsIn(kLargest, UINT64_MAX), 0u);
+  for (uint32_t size_class = 0; size_class < kLargest; ++size_class) {
+    EXPECT_EQ(RunSlotsIn(size_class, SizeClassStrideBytes(size_class)), 1u);
+    EXPECT_EQ(RunSlotsIn(size_class, SizeClassStrideBytes(size_class) + 1), 0u);
+  }
+}
+
+TEST(SizeClassTest, AnIndexStartsARunWhenItIsAMultipleAndTheRunEndsInTheExtent) {
+  for (uint32_t run_slots = 1; run_slots <= kRunSlotsMax; ++run_slots) {
+    uint32_t starts = 0;
+    for (uint32_t index = 0; index < 512; ++index) {
+      if (!StartsRun(index, run_slots, kRunSlotsMax)) continue;
+      ASSERT_EQ(index, starts * run_slots);
+      ++starts;
+    }
+    ASSERT_EQ(starts, kRunSlotsMax / run_slots);
+  }
+}
+
 }  // namespace
 }  // namespace flagstone

@@ -1,5 +1,7 @@
 #include "lib/slab/class_space.h"
 
+#include <algorithm>
+
 #include "tests/unit/slab/slab_fixture.h"
 
 namespace flagstone::slab {
@@ -23,7 +25,7 @@ TEST_F(ClassSpaceTest, GeometryFollowsFromTheSizeClass) {
 
 TEST_F(ClassSpaceTest, SmallTablesShareAnExtentAndLargeOnesOwnWholeOnes) {
   for (uint16_t table = 1; table <= 3; ++table) {
-    Slab* slab = *space_->TakeHomeSlab(table, 0, 5);
+    Slab* slab = *space_->TakeHomeSlab({table}, 0, 5);
     EXPECT_EQ(slab->extent, 0u);
     // Slot 0 of extent 0 is never used: the ID 0 names it.
     EXPECT_EQ(slab->first_index, table == 1 ? 1 : (table - 1) * space_->slots_per_shared_slab());
@@ -32,7 +34,7 @@ TEST_F(ClassSpaceTest, SmallTablesShareAnExtentAndLargeOnesOwnWholeOnes) {
     EXPECT_EQ(space_->SlabOf(0, slab->first_index), slab);
   }
   EXPECT_EQ(space_->extent_owner()[0].load(), internal::kExtentShared);
-  Slab* whole = *space_->TakeHomeSlab(7, kSlabsPerSharedExtent, 5);
+  Slab* whole = *space_->TakeHomeSlab({7}, kSlabsPerSharedExtent, 5);
   EXPECT_EQ(whole->extent, 1u);
   EXPECT_EQ(whole->unused_count(), space_->geometry().slots_per_extent);
   EXPECT_EQ(space_->extent_owner()[1].load(), 7u);
@@ -42,16 +44,16 @@ TEST_F(ClassSpaceTest, SmallTablesShareAnExtentAndLargeOnesOwnWholeOnes) {
 
 TEST_F(ClassSpaceTest, WhenAllExtentsAreOwnedTheErrorNamesTheWayOut) {
   for (int i = 0; i < 12; ++i) {
-    ASSERT_TRUE(space_->TakeHomeSlab(1, kSlabsPerSharedExtent, 5).ok());
+    ASSERT_TRUE(space_->TakeHomeSlab({1}, kSlabsPerSharedExtent, 5).ok());
   }
-  const Status full = space_->TakeHomeSlab(1, kSlabsPerSharedExtent, 5).status();
+  const Status full = space_->TakeHomeSlab({1}, kSlabsPerSharedExtent, 5).status();
   EXPECT_EQ(full.code(), StatusCode::kResourceExhausted);
   EXPECT_NE(full.message().find("12 extents"), std::string::npos) << full.message();
   EXPECT_NE(full.message().find("slot bits"), std::string::npos) << full.message();
 }
 
 TEST_F(ClassSpaceTest, AReturnedExtentKeepsItsHighestTickAndReadsAsZeros) {
-  Slab* slab = *space_->TakeHomeSlab(1, kSlabsPerSharedExtent, 5);
+  Slab* slab = *space_->TakeHomeSlab({1}, kSlabsPerSharedExtent, 5);
   const uint32_t extent = slab->extent;
   internal::SlotHeader* slot = space_->geometry().HomeAt(extent, 9);
   slot->id.store(77);
@@ -61,21 +63,84 @@ TEST_F(ClassSpaceTest, AReturnedExtentKeepsItsHighestTickAndReadsAsZeros) {
   EXPECT_EQ(space_->counts().home_returned, 1u);
   EXPECT_EQ(slot->id.load(), 0u);
   // At tick 40 it cannot be used, another one can; later it is the first.
-  EXPECT_NE((*space_->TakeHomeSlab(2, kSlabsPerSharedExtent, 40))->extent, extent);
-  Slab* again = *space_->TakeHomeSlab(2, kSlabsPerSharedExtent, 41);
+  EXPECT_NE((*space_->TakeHomeSlab({2}, kSlabsPerSharedExtent, 40))->extent, extent);
+  Slab* again = *space_->TakeHomeSlab({2}, kSlabsPerSharedExtent, 41);
   EXPECT_EQ(again->extent, extent);
   EXPECT_EQ(again->tick_floor, 40u);
   EXPECT_EQ(slot->id.load(), 0u);
 }
 
 TEST_F(ClassSpaceTest, AnExtentForAGivenIdIsTakenOnceAndOnlyByItsTable) {
-  Slab* slab = *space_->TakeHomeSlabAt(3, 4, 100);
+  Slab* slab = *space_->TakeHomeSlabAt({3}, 4, 100);
   EXPECT_EQ(slab->extent, 4u);
-  EXPECT_EQ(*space_->TakeHomeSlabAt(3, 4, 200), slab);
-  EXPECT_EQ(space_->TakeHomeSlabAt(2, 4, 200).code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(space_->TakeHomeSlabAt(2, 12, 0).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(*space_->TakeHomeSlabAt({3}, 4, 200), slab);
+  EXPECT_EQ(space_->TakeHomeSlabAt({2}, 4, 200).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(space_->TakeHomeSlabAt({2}, 12, 0).code(), StatusCode::kInvalidArgument);
   // The extents in between are free for whoever comes next.
-  EXPECT_LT((*space_->TakeHomeSlab(1, kSlabsPerSharedExtent, 5))->extent, 4u);
+  EXPECT_LT((*space_->TakeHomeSlab({1}, kSlabsPerSharedExtent, 5))->extent, 4u);
+}
+
+constexpr uint32_t kLargest = kSizeClassCount - 1;
+
+TEST_F(ClassSpaceTest, RunsOfUpToHalfASharedSlabShareExtentsAndEverySlabHoldsOne) {
+  for (const uint32_t run_slots : {2u, 3u, 4u}) {
+    SCOPED_TRACE(run_slots);
+    const auto space = OpenSpace(kLargest, 4);
+    const uint32_t per_slab = space->slots_per_shared_slab();
+    for (uint32_t number = 0; number < kSlabsPerSharedExtent; ++number) {
+      const Slab& slab = **space->TakeHomeSlab({1, run_slots}, number, 5);
+      EXPECT_EQ(slab.extent, 0u);
+      EXPECT_GE(slab.unused_count(), 1u);
+      EXPECT_EQ(slab.first_index % run_slots, 0u);
+      EXPECT_EQ((slab.end_index - slab.first_index) % run_slots, 0u);
+      EXPECT_GE(slab.first_index, std::max(1u, number * per_slab));
+      EXPECT_LE(slab.end_index, (number + 1) * per_slab);
+      EXPECT_EQ(space->SlabOf(0, slab.first_index), &slab);
+    }
+    EXPECT_EQ((*space->TakeHomeSlab({1, run_slots}, kSlabsPerSharedExtent, 5))->extent, 1u);
+    EXPECT_EQ(space->counts().home_owned, 1u);
+  }
+}
+
+TEST_F(ClassSpaceTest, LongerRunsOwnWholeExtents) {
+  const auto space = OpenSpace(kLargest, 8);
+  for (const uint32_t run_slots : {5u, 9u, 14u, 100u}) {
+    const Slab& slab = **space->TakeHomeSlab({1, run_slots}, 0, 5);
+    EXPECT_EQ(space->extent_owner()[slab.extent].load(), 1u);
+    // In extent 0 the run that slot 0 would belong to is missing.
+    const uint32_t missing = slab.extent == 0 ? 1 : 0;
+    EXPECT_EQ(slab.unused_count(), kRunSlotsMax / run_slots - missing) << run_slots;
+    EXPECT_EQ(slab.first_index, missing * run_slots);
+  }
+  EXPECT_EQ(space->counts().home_shared, 0u);
+}
+
+TEST_F(ClassSpaceTest, RunsOfMoreThanHalfAnExtentLeaveExtentZeroToOthersAndPayNothingForIt) {
+  const auto space = OpenSpace(kLargest, 4);
+  EXPECT_EQ((*space->TakeHomeSlab({1, 147}, 0, 5))->extent, 1u);
+  const Slab& longest = **space->TakeHomeSlab({2, kRunSlotsMax}, 0, 5);
+  EXPECT_EQ(longest.extent, 2u);
+  EXPECT_EQ(longest.unused_count(), 1u);
+  EXPECT_EQ(longest.end_index, kRunSlotsMax);
+  EXPECT_EQ(account_.used_bytes(), 2 * uint64_t{kExtentBytes});
+  EXPECT_EQ(space->counts().home_mapped - space->counts().home_returned, 2u);
+  const Slab& half = **space->TakeHomeSlab({3, kRunSlotsMax / 2}, 0, 5);
+  EXPECT_EQ(half.extent, 0u);
+  EXPECT_EQ(half.first_index, kRunSlotsMax / 2);
+  EXPECT_EQ(half.unused_count(), 1u);
+  EXPECT_EQ(account_.used_bytes(), 3 * uint64_t{kExtentBytes});
+  EXPECT_EQ((*space->TakeHomeSlab({1, 147}, 1, 5))->extent, 3u);
+  EXPECT_EQ(space->TakeHomeSlab({1, 147}, 2, 5).code(), StatusCode::kResourceExhausted);
+}
+
+TEST_F(ClassSpaceTest, AGivenPlaceInsideOfARunIsRefusedBeforeAnythingIsTaken) {
+  const auto space = OpenSpace(kLargest, 4);
+  for (const uint32_t index : {1u, 2u, 4u, 290u, 291u}) {
+    EXPECT_EQ(space->TakeHomeSlabAt({1, 3}, 1, index).code(), StatusCode::kInvalidArgument);
+  }
+  EXPECT_EQ(space->TakeHomeSlabAt({1, kRunSlotsMax}, 0, 0).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(account_.used_bytes(), 0u);
+  EXPECT_EQ((*space->TakeHomeSlabAt({1, 3}, 1, 288))->unused_count(), 97u);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 
 class TableSlotsTest : public SlabTest {
  protected:
-  TableSlotsTest() : slots_(1, *space_, Owned(), *ticks_, IdCodec(kLayout).tick_max()) {}
+  TableSlotsTest() : slots_({1}, *space_, Owned(), *ticks_, IdCodec(kLayout).tick_max()) {}
   static OwnedExtents Owned() { return *OwnedExtents::Map(64, 0, OwnedExtentsUse::kByReaders); }
   TableSlots slots_;
 };
@@ -93,7 +93,7 @@ TEST_F(TableSlotsTest, EmptySlabsAreReturnedAndUsedAgainAtLaterTicksOnly) {
   const std::set<uint32_t> before(taken.begin(), taken.end());
   for (const uint32_t slot : Take(slots_, 3'000)) EXPECT_FALSE(before.contains(slot)) << slot;
   NextTick();
-  TableSlots other(2, *space_, Owned(), *ticks_, IdCodec(kLayout).tick_max());
+  TableSlots other({2}, *space_, Owned(), *ticks_, IdCodec(kLayout).tick_max());
   EXPECT_EQ(Take(other, 9'000).size(), 9'000u);
 }
 
@@ -105,6 +105,127 @@ TEST_F(TableSlotsTest, AGuardedSlabIsNotReturned) {
   EXPECT_EQ(space_->counts().home_shared, 1u);
   slots_.ReturnRetracted([](uint64_t, uint64_t) { return false; });
   EXPECT_EQ(space_->counts().home_shared, 0u);
+}
+
+// --- runs: records longer than a slot
+
+class TableRunsTest : public SlabTest, public testing::WithParamInterface<uint32_t> {
+ protected:
+  TableRunsTest()
+      : largest_(OpenSpace(kSizeClassCount - 1, 30)),
+        slots_({1, GetParam()}, *largest_, Owned(), *ticks_, IdCodec(kLayout).tick_max()) {}
+  static OwnedExtents Owned() { return *OwnedExtents::Map(64, 0, OwnedExtentsUse::kNone); }
+  // Each begins at a multiple of the length, ends in its extent, and has its slots for itself.
+  void ExpectRuns(const std::vector<uint32_t>& runs) {
+    const internal::SlotGeometry& geometry = largest_->geometry();
+    std::set<uint32_t> slots;
+    for (const uint32_t run : runs) {
+      const uint32_t index = run & geometry.index_mask;
+      ASSERT_TRUE(StartsRun(index, GetParam(), kRunSlotsMax)) << run;
+      for (uint32_t i = 0; i < GetParam(); ++i) ASSERT_TRUE(slots.insert(run + i).second) << run;
+    }
+    ASSERT_FALSE(slots.contains(0u));
+  }
+  std::unique_ptr<ClassSpace> largest_;
+  TableSlots slots_;
+};
+INSTANTIATE_TEST_SUITE_P(Lengths, TableRunsTest,
+                         testing::Values(2u, 3u, 4u, 5u, 9u, 40u, 146u, 147u, kRunSlotsMax));
+
+TEST_P(TableRunsTest, RunsDoNotOverlapAndAreCountedInSlots) {
+  // Until the memory ends, so that shared extents and whole ones are in it.
+  std::vector<uint32_t> runs;
+  HomeSlotCache cache;
+  for (;;) {
+    if (cache.empty() && !slots_.Refill(cache).ok()) break;
+    runs.push_back(cache.Take());
+  }
+  ASSERT_GE(runs.size(), 29u);
+  ExpectRuns(runs);
+  SlotOccupancy occupancy = slots_.occupancy();
+  EXPECT_EQ(occupancy.used, runs.size() * GetParam());
+  EXPECT_EQ(occupancy.unused, 0u);
+  Give(slots_, {runs.begin(), runs.begin() + 10}, ticks_->Current());
+  occupancy = slots_.occupancy();
+  EXPECT_EQ(occupancy.used, (runs.size() - 10) * GetParam());
+  EXPECT_EQ(occupancy.free, 10 * GetParam());
+}
+
+TEST_P(TableRunsTest, AFreedRunWaitsForALaterTickAndThenTheOldestIsFirst) {
+  const std::vector<uint32_t> taken = Take(slots_, 12);
+  Give(slots_, taken, ticks_->Current());
+  for (const uint32_t run : Take(slots_, 3)) {
+    EXPECT_EQ(std::count(taken.begin(), taken.end(), run), 0) << run;
+  }
+  NextTick();
+  const std::vector<uint32_t> again = Take(slots_, 6);
+  ExpectRuns(again);
+  EXPECT_TRUE(std::equal(again.begin(), again.end(), taken.begin()));
+}
+
+TEST_P(TableRunsTest, ARunOfTheLastTickIsRetired) {
+  const std::vector<uint32_t> taken = Take(slots_, 3);
+  Give(slots_, {taken[0]}, IdCodec(kLayout).tick_max());
+  EXPECT_EQ(slots_.occupancy().retired, GetParam());
+  EXPECT_EQ(slots_.occupancy().used, 2 * GetParam());
+  NextTick();
+  for (const uint32_t run : Take(slots_, 10)) EXPECT_NE(run, taken[0]);
+}
+
+TEST_P(TableRunsTest, EmptySlabsAreReturnedAndUsedAgainAtLaterTicksOnly) {
+  // Keeps an extent that is shared from being given back: then its slabs are wiped.
+  TableSlots neighbour({3, GetParam()}, *largest_, Owned(), *ticks_, IdCodec(kLayout).tick_max());
+  ASSERT_EQ(Take(neighbour, 1).size(), 1u);
+  const uint64_t before = account_.used_bytes();
+  const std::vector<uint32_t> taken = Take(slots_, 14);
+  const uint32_t tick = ticks_->Current();
+  for (const uint32_t run : taken) {
+    // A record has been there: its payload must not be found by the next owner of the slots.
+    char* bytes = reinterpret_cast<char*>(largest_->geometry().HomeAt(
+        run >> largest_->geometry().index_bits, run & largest_->geometry().index_mask));
+    std::fill_n(bytes + internal::kSlotHeaderBytes,
+                GetParam() * kStrideBytesMax - internal::kSlotHeaderBytes, '\xff');
+  }
+  Give(slots_, taken, tick);
+  EXPECT_GE(GiveBackEmptySlabs(slots_), 1u);
+  EXPECT_EQ(slots_.occupancy().slab_count, 0u);
+  EXPECT_EQ(account_.used_bytes(), before);
+  const std::set<uint32_t> gone(taken.begin(), taken.end());
+  for (const uint32_t run : Take(slots_, 5)) EXPECT_FALSE(gone.contains(run)) << run;
+  NextTick();
+  // Single slots may have the memory now: all of it reads as never used.
+  TableSlots other({2}, *largest_, Owned(), *ticks_, IdCodec(kLayout).tick_max());
+  for (const uint32_t slot : Take(other, 29 * size_t{kRunSlotsMax} / 2)) {
+    const internal::SlotHeader& header = *largest_->geometry().HomeAt(
+        slot >> largest_->geometry().index_bits, slot & largest_->geometry().index_mask);
+    ASSERT_EQ(header.id.load(), 0u) << slot;
+    ASSERT_EQ(header.version.load(), 0u) << slot;
+  }
+}
+
+TEST_P(TableRunsTest, AGivenRunIsTakenOnceOnlyAtItsStartAndTheRunsBeforeItAreFree) {
+  const uint32_t tick = ticks_->Current();
+  const uint32_t extent = 3u << largest_->geometry().index_bits;
+  const uint32_t last = kRunSlotsMax / GetParam() * GetParam() - GetParam();
+  ASSERT_TRUE(slots_.TakeAt(extent | last, tick).ok());
+  EXPECT_EQ(slots_.TakeAt(extent | last, tick + 1).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(slots_.TakeAt(extent | (last + 1), tick).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(slots_.occupancy().used, GetParam());
+  EXPECT_EQ(slots_.occupancy().free, last);
+  if (last > 0) {
+    EXPECT_TRUE(slots_.TakeAt(extent | (last - GetParam()), tick).ok());
+  }
+}
+
+TEST_F(TableSlotsTest, ARunAcrossTwoSlabsOfASharedExtentIsNotTaken) {
+  const auto largest = OpenSpace(kSizeClassCount - 1, 4);
+  TableSlots runs({1, 2}, *largest, Owned(), *ticks_, IdCodec(kLayout).tick_max());
+  const std::vector<uint32_t> taken = Take(runs, 1);  // in the first slab: slots 1 to 8
+  ASSERT_EQ(taken[0], 2u);
+  const uint32_t tick = ticks_->Current();
+  EXPECT_TRUE(runs.TakeAt(6, tick).ok());
+  EXPECT_EQ(runs.TakeAt(8, tick).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(runs.TakeAt(0, tick).code(), StatusCode::kInvalidArgument);
 }
 
 }  // namespace
