@@ -1,18 +1,14 @@
 // Clock: the one seam through which flagstone learns what time it is.
 //
 // Place       Below everything that ages, expires, waits or names its creation time. A store is
-// opened with
-//             a clock; simulation tests open it with one they move by hand.
+//             opened with a clock; simulation tests open it with one they move by hand.
 // Invariants  1. UnixNanos() and UnixSecondsCoarse() follow the host's wall clock, wherever it is
-// set:
-//                they may jump either way or stand still. Nothing may rely on their order.
+//                set: they may jump either way or stand still. Nothing may rely on their order.
 //             2. MonotonicNanos() never goes back in one process. Its origin means nothing, and it
-//             may
-//                stand still while the machine sleeps.
+//                may stand still while the machine sleeps.
 // Threads     All calls: any thread.
 // Cost        SystemClock(): no system call (vDSO). UnixSecondsCoarse() costs a few nanoseconds and
-// lags
-//             UnixNanos() by one scheduler tick (at most 10 ms); the others cost about 20 ns.
+//             lags UnixNanos() by one scheduler tick (at most 10 ms); the others cost about 20 ns.
 #ifndef FLAGSTONE_CLOCK_H_
 #define FLAGSTONE_CLOCK_H_
 

@@ -13,8 +13,7 @@
 //   slot        where in the slab: | extent | index |
 //
 // Place       A layout is chosen when a store is created, written to its manifest and never
-// changed.
-//             The slabs, the generator and the tools share one IdCodec, made from it.
+//             changed. The slabs, the generator and the tools share one IdCodec, made from it.
 // Invariants  1. Encode and decode are inverse for every value of every field.
 //             2. IDs of one layout order by tick first.
 // Threads     Values and pure functions.

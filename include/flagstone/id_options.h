@@ -14,9 +14,8 @@ namespace flagstone {
 // open), or has jumped that far (while it is open). IDs follow the clock and never go back, so
 // following a clock that is wrong burns ID space for good.
 enum class ClockJumps : uint8_t {
-  // Default. At open: FAILED_PRECONDITION. While open: IDs go on at the pace of the monotonic clock
-  // and the
-  // statistics say so.
+  // Default. At open: FAILED_PRECONDITION. While open: IDs go on at the pace of the monotonic
+  // clock, and the statistics say so.
   kBounded = 0,
   // The clock is right: the store lay closed for years, or is a backup that old.
   kFollowAll = 1,

@@ -1,18 +1,15 @@
 // RecordGuard: a record's bytes, read where they lie.
 //
 // Life        Returned by a read. While it lives, exactly the version it shows stays as it is,
-// whatever
-//             happens to the record: updates, deletion, the table's growth. Nothing else is held
-//             back.
+//             whatever happens to the record: updates, deletion, the table's growth. Nothing else
+//             is held back.
 // Invariants  1. Present: bytes() is one version's payload, immutable.
 //             2. Empty and code() == kOk: the record is absent for this read. Any other code: the
-//             read
-//                could not be done, and says nothing about the record.
+//                read could not be done, and says nothing about the record.
 // Threads     Used and destroyed by the user of the session it came from.
 // Owns        one of the session's guard slots (StoreOptions::guards_per_session).
 // Lifetime    Must end before the session it came from. Debug builds stop at a store or session
-// that is
-//             closed under a guard; release builds then keep the memory mapped.
+//             that is closed under a guard; release builds then keep the memory mapped.
 #ifndef FLAGSTONE_RECORD_GUARD_H_
 #define FLAGSTONE_RECORD_GUARD_H_
 

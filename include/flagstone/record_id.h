@@ -2,16 +2,15 @@
 // IdLayout.
 //
 // Place       What inserts return and reads take. The value fits a signed 64-bit column (its top
-// bit is 0). Invariants  1. An ID names one record and is never issued for another, across
-// restarts, crashes, restores
-//                and clock steps (docs/format/record_id.md).
+//             bit is 0).
+// Invariants  1. An ID names one record and is never issued for another, across restarts, crashes,
+//                restores and clock steps (docs/format/record_id.md).
 //             2. IDs order as their creation ticks do; within one tick their order means nothing.
-//             3. Value 0 names no record: tick 0 is never issued.
-// Text        14 characters: 'r' and 13 digits of Crockford's base 32 in lower case, most
-// significant first,
-//             e.g. r0e5dak0r028t5. Fixed length, safe in URLs and file names, selected by one
-//             double click, sorted by any byte-wise sort as the IDs are, and never mistaken for a
-//             decimal number.
+//             3. Value 0 names no record: tick 0 is never issued. Text 14 characters: 'r' and 13
+//                digits of Crockford's base 32 in lower case, most significant first, e.g.
+//                r0e5dak0r028t5. Fixed length, safe in URLs and file names, selected by one double
+//                click, sorted by any byte-wise sort as the IDs are, and never mistaken for a
+//                decimal number.
 // Threads     A value.
 // Cost        One register. Text(): no allocation.
 #ifndef FLAGSTONE_RECORD_ID_H_

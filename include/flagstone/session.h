@@ -1,10 +1,9 @@
 // Reader, Session and Transaction: how one thread works with a store.
 //
 // Place       Store::NewReader() and NewSession() make them. A thread keeps one and uses it for
-//             everything; the store's own one-call operations borrow one for the time of the call.
+//             everything; for the store's one-call reads each thread gets one of its own.
 // Life        Reader and Session end before their store. A Transaction ends with Commit(),
-// Rollback() or
-//             its destructor (which rolls back), before its session.
+//             Rollback() or its destructor (which rolls back), before its session.
 // Invariants  1. A read takes no lock, makes no system call and allocates nothing; it never waits.
 //             2. A read of a settled record at home touches one cache line of shared memory.
 //             3. All changes of a transaction become visible at once, when Commit() returns at the
@@ -15,8 +14,8 @@
 //             CONFLICT            another transaction changed or holds the record: retry
 //             DEADLINE_EXCEEDED   lock_wait passed while another transaction held the record
 //             SNAPSHOT_TOO_OLD    the snapshot passed its limit: begin again
-//             RESOURCE_EXHAUSTED  memory limit, slots, ticks, guard slots: which, and the option to
-//             raise INVALID_ARGUMENT    record size, size class, ID of another layout
+//             RESOURCE_EXHAUSTED  memory limit, slots, ticks, guard slots: which, and its option
+//             INVALID_ARGUMENT    record size, size class, ID of another layout
 //             FAILED_PRECONDITION ended transaction, store opened before fork()
 #ifndef FLAGSTONE_SESSION_H_
 #define FLAGSTONE_SESSION_H_

@@ -2,13 +2,13 @@
 // in it.
 //
 //   class       0   1   2   3   4   5   6    7    8  ...   28    29    30    31
-//   stride     32  40  48  56  64  80  96  112  128  ... 4096  5120  6144  7168 bytes, four per
-//   doubling
+//   stride     32  40  48  56  64  80  96  112  128  ... 4096  5120  6144  7168
+//
+// in bytes, four per doubling.
 //
 //   slot number = | extent | index |    the index has 16 - class / 4 bits: just enough for the
-//   slots of one
-//                                       2 MiB extent, so some of its values name no slot unless the
-//                                       stride is a power of two
+//                                       slots of one 2 MiB extent, so some of its values name no
+//                                       slot unless the stride is a power of two
 //
 // Part of what an ID means (docs/format/record_id.md), therefore fixed for ever.
 #ifndef FLAGSTONE_SIZE_CLASS_H_

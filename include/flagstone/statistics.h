@@ -19,7 +19,7 @@ struct OperationStatistics {
   uint64_t commits = 0;    // transactions and single changes
   uint64_t rollbacks = 0;  // transactions
   uint64_t conflicts = 0;
-  uint64_t chain_reads = 0;  // reads not answered by a settled record at home, absent ones included
+  uint64_t chain_reads = 0;  // reads that found no settled record at home
   uint64_t snapshots_too_old = 0;
 };
 

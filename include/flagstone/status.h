@@ -7,8 +7,7 @@
 //                number and the way out.
 // Threads     Values; no sharing, no locking.
 // Cost        One word. OK is 0; an error is one allocation with its message, except Conflict(),
-// which
-//             allocates nothing because it is an everyday answer.
+//             which allocates nothing because it is an everyday answer.
 #ifndef FLAGSTONE_STATUS_H_
 #define FLAGSTONE_STATUS_H_
 

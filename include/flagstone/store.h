@@ -7,8 +7,7 @@
 //   if (auto account = session.Get(accounts, id)) use(account->balance);
 //
 // Life        Open..., any number of tables and sessions, Close() or the destructor. Guards,
-// transactions
-//             and sessions end before the store.
+//             transactions and sessions end before the store.
 // Threads     Every call: any thread.
 // After fork  The parent goes on; in the child every call answers FAILED_PRECONDITION.
 // See         docs/api.md, docs/architecture.md

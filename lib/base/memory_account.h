@@ -1,16 +1,14 @@
 // The memory account: one limit for everything a store uses, counted where memory is taken.
 //
 // Place       Below all modules that hold memory (slabs, versions, indexes, caches, log buffers).
-// It
-//             counts; it allocates nothing itself.
+//             It counts; it allocates nothing itself.
 // Invariants  1. used_bytes never exceeds the limit; general charges never exceed it less the
-// delete
-//                reserve.
+//                delete reserve.
 //             2. What a component has charged is what it must release.
 // Threads     Any, without a lock: compare-exchange loops on two counters. A charge that is refused
-// by
-//             the total gives its component's count back, so for that moment another charge of the
-//             same component may be refused too: limits are never passed, refusals may come early.
+//             by the total gives its component's count back, so for that moment another charge of
+//             the same component may be refused too: limits are never passed, refusals may come
+//             early.
 // Errors      RESOURCE_EXHAUSTED that names component, bytes asked, bytes used, the limit, and the
 //             option to raise.
 // Cost        Two uncontended read-modify-writes. Callers charge extents and chunks, not records.

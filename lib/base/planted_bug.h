@@ -1,7 +1,8 @@
 // Planted bugs of the whole store: one broken rule each, to prove that the tests would notice.
 //
 // Place       Below everything. `if (Planted(PlantedBug::kX))` stands at the line that keeps a
-// rule. Life        Production code: Planted() is a constant false, so nothing of it is compiled.
+//             rule.
+// Life        Production code: Planted() is a constant false, so nothing of it is compiled.
 //             tests/planted compiles the same sources with FLAGSTONE_WITH_PLANTED_BUGS, switches
 //             one bug on, and expects the workload that watches the rule to fail.
 // Threads     Switched while no store is open.

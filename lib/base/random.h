@@ -5,7 +5,7 @@
 // a run. Not for secrets.
 //
 // Invariants  1. Equal seeds give equal sequences, in this version and the next (golden values in
-// the tests).
+//                the tests).
 //             2. Below() is exactly uniform.
 // Threads     One thread at a time; Fork() gives another thread a generator of its own.
 // Cost        Next(): about a nanosecond.

@@ -1,21 +1,18 @@
 // Grace periods: when has every reader left what it may have seen before?
 //
 // Place       Between the participants (who announce pins, guards, snapshots) and reclamation
-// (which
-//             reuses slots).
+//             (which reuses slots).
 // Life        Start() runs one heavy barrier and notes who is pinned. Passed() is polled until
-// those
-//             pins have ended. Then what was unlinked before Start() can only be held by a guard,
-//             and GuardsHeld() says by which.
+//             those pins have ended. Then what was unlinked before Start() can only be held by a
+//             guard, and GuardsHeld() says by which.
 // Invariants  1. A reader that announced before the barrier is seen; one that announces after it
-// loads
-//                links that were stored before Start().
+//                loads links that were stored before Start().
 //             2. Guards are read after the pins were seen to end: a guard announced under a pin
-//             counts.
+//                counts.
 // Threads     One maintenance thread at a time.
 // Cost        One membarrier (0.4 us alone, about 14 us when another core has to be interrupted)
-// and
-//             a scan of the participants in use; nothing is allocated once the vectors have grown.
+//             and a scan of the participants in use; nothing is allocated once the vectors have
+//             grown.
 #ifndef FLAGSTONE_LIB_EPOCH_GRACE_H_
 #define FLAGSTONE_LIB_EPOCH_GRACE_H_
 

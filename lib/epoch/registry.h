@@ -3,8 +3,7 @@
 // Place       Sessions join and leave; maintenance walks those in use.
 // Invariants  1. Memory of participants is never returned before the store closes, only used again.
 //             2. The pages are wiped in a forked child (MADV_WIPEONFORK): there every session has
-//             no
-//                usable guard slot and alive() is false, so no call of the child goes on.
+//                no usable guard slot and alive() is false, so no call of the child goes on.
 // Threads     Join(), Leave(), alive(): any. in_use(): maintenance.
 // Owns        kParticipantBytes for each of `count_max` sessions, touched when first used.
 #ifndef FLAGSTONE_LIB_EPOCH_REGISTRY_H_

@@ -5,8 +5,7 @@
 // no tick twice, whatever became of the rest of its files.
 //
 // Invariants  1. Persist(E) or PersistAtClose(E) returns OK only when a later Load(), after any
-// crash, gives
-//                at least E.
+//                crash, gives at least E.
 //             2. After either failed, or was cut short, Load() gives its end or the one before.
 // Threads     One call at a time.
 // See         docs/format/record_id.md, lib/id/tick_source.h

@@ -7,18 +7,16 @@
 //             Close() writes where issuing ended. Destroyed without Close() it has crashed: safe,
 //             and costs the lease's rest.
 // Invariants  1. Every tick Current() returns lies below a lease end whose Persist() had returned
-// OK.
+//                OK.
 //             2. Every tick Current() returns lies at or above every lease end that Open() found.
 //             3. Current() never goes back, and never passes the layout's last tick (then kNoTick,
-//             for ever).
-// Threads     all calls after Open(): any.
-// Locks       renew_mutex_ before advance_mutex_. Only renew_mutex_ is held during disk I/O, and
-// neither
-//             Current() nor Refresh() ever waits for either.
+//                for ever).
+// Threads     all calls after Open(): any. Locks renew_mutex_ before advance_mutex_. Only
+//             renew_mutex_ is held during disk I/O, and neither Current() nor Refresh() ever waits
+//             for either.
 // Errors      RESOURCE_EXHAUSTED: ticks used up, or too far ahead. FAILED_PRECONDITION: closed, or
-// the clock
-//             is implausible. What Persist() said: the lease could not be written, and no tick
-//             beyond the old one is issued.
+//             the clock is implausible. What Persist() said: the lease could not be written, and no
+//             tick beyond the old one is issued.
 // Cost        Current(): one load. Refresh(): two clock reads, about 50 ns. Renew(): one sync.
 // See         docs/format/record_id.md; tests/unit/id/tick_source_test.cc, tick_script_test.cc
 //

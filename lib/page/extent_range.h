@@ -4,35 +4,28 @@
 //   | guard | extent 0 | extent 1 | extent 2 | ...  PROT_NONE ...          | guard |
 //
 // Place       Under slab, which computes addresses as base() + extent * 2 MiB + ... and never asks
-// here
-//             on its hot path. Above the kernel (SystemMemory).
+//             here on its hot path. Above the kernel (SystemMemory).
 // Life        Reserve() takes addresses, no memory. Map() makes extents usable: it charges the
-// account,
-//             then goes down the ladder 1 GiB, 2 MiB, transparent, 4 KiB. Return() gives memory
-//             back and leaves zeros to read. The destructor unmaps everything.
+//             account, then goes down the ladder 1 GiB, 2 MiB, transparent, 4 KiB. Return() gives
+//             memory back and leaves zeros to read. The destructor unmaps everything.
 // Invariants  1. base() never moves; an address in a mapped extent stays valid until its Return().
 //             2. What Map() reported usable never raises SIGBUS: explicit pages and file blocks
-//             exist
-//                before their mapping does.
+//                exist before their mapping does.
 //             3. The account holds what is mapped, to the byte; a call that fails changes nothing.
 //             4. A fresh extent reads as zeros, except in a named file that existed before.
 //             5. Our addresses are never unmapped for a moment, so nothing else can move in.
 // Threads     Any; one mutex per range, held across the system calls. Reading and writing the
-// memory
-//             itself takes no lock.
+//             memory itself takes no lock.
 // Owns        the addresses, and the memory files behind explicit pages. Borrows account and
-// system,
-//             which must outlive it.
+//             system, which must outlive it.
 // After fork  the child has none of this memory (MADV_DONTFORK): an access there is SIGSEGV, never
-// a
-//             torn copy.
+//             a torn copy.
 // Errors      RESOURCE_EXHAUSTED (account, pool, rlimit, cgroup: which, how much, the setting),
 //             UNSUPPORTED (a required kind the kernel lacks), INVALID_ARGUMENT,
 //             FAILED_PRECONDITION, IO_ERROR (the call and its errno).
 // Cost        Map(): a few system calls however many extents; explicit pages are zeroed by the
-// kernel
-//             (about 0.2 ms each 2 MiB). Neighbours share kernel mappings: O(log n) of them for n
-//             extents mapped one by one (vm.max_map_count is 65530).
+//             kernel (about 0.2 ms each 2 MiB). Neighbours share kernel mappings: O(log n) of them
+//             for n extents mapped one by one (vm.max_map_count is 65530).
 // See         docs/decisions/0002-page-ladder.md, tests/unit/page/extent_range_test.cc
 #ifndef FLAGSTONE_LIB_PAGE_EXTENT_RANGE_H_
 #define FLAGSTONE_LIB_PAGE_EXTENT_RANGE_H_

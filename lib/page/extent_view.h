@@ -1,16 +1,14 @@
 // Another process's extents, read-only: the attaching side of a named range.
 //
 // Place       Beside ExtentRange, whose file it opens. Addresses differ from the owner's: nothing
-// inside
-//             an extent depends on them.
+//             inside an extent depends on them.
 // Life        Attach() reserves addresses as large as the owner's. Map() shows extents that the
-// owner has
-//             mapped. Drop() lays zeros over them; the owner must have it done in every attached
-//             process before it returns an extent, because a read there would bring pages back.
+//             owner has mapped. Drop() lays zeros over them; the owner must have it done in every
+//             attached process before it returns an extent, because a read there would bring pages
+//             back.
 // Threads     Attach(), then any; calls on one view are ordered by the caller.
 // Errors      FAILED_PRECONDITION (no such file; an extent the owner has not mapped),
-// RESOURCE_EXHAUSTED
-//             (addresses), IO_ERROR.
+//             RESOURCE_EXHAUSTED (addresses), IO_ERROR.
 // See         tests/unit/page/extent_view_test.cc
 #ifndef FLAGSTONE_LIB_PAGE_EXTENT_VIEW_H_
 #define FLAGSTONE_LIB_PAGE_EXTENT_VIEW_H_

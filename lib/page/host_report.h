@@ -3,8 +3,7 @@
 //
 // Threads     Any; nothing is kept.
 // Errors      None: what cannot be read is empty, which is itself the answer (an old kernel, a
-// container
-//             without /sys).
+//             container without /sys).
 // See         docs/guide/huge_pages.md says what each value means and how to change it.
 #ifndef FLAGSTONE_LIB_PAGE_HOST_REPORT_H_
 #define FLAGSTONE_LIB_PAGE_HOST_REPORT_H_

@@ -5,16 +5,14 @@
 //             arena whose memory comes from this module. Without them, operator new with the same
 //             accounting.
 // Invariants  1. The account holds every byte: with jemalloc the extents mapped for the arena, its
-// own
-//                bookkeeping included; without it each allocation and its header.
+//                own bookkeeping included; without it each allocation and its header.
 //             2. Nothing of the host's own allocations ever lands in the arena.
 // Threads     Any.
 // Owns        the arena and its range of addresses: everything allocated must be deallocated before
-// the
-//             destructor.
+//             the destructor.
 // Errors      Allocate(): RESOURCE_EXHAUSTED as the account or the pages gave it.
 // Cost        Without a thread cache: one arena lock. Callers allocate nodes and blocks, not
-// records. See         docs/decisions/0005-allocator.md, tests/unit/page/huge_arena_test.cc
+//             records. See docs/decisions/0005-allocator.md, tests/unit/page/huge_arena_test.cc
 #ifndef FLAGSTONE_LIB_PAGE_HUGE_ARENA_H_
 #define FLAGSTONE_LIB_PAGE_HUGE_ARENA_H_
 

@@ -1,11 +1,9 @@
 // What backs a range of addresses, read from the text of /proc/self/smaps.
 //
 // Place       Under ExtentRange::Verify(). A pure function over text, so that tests feed it texts
-// of
-//             other kernels.
+//             of other kernels.
 // Errors      None: unknown lines are skipped (kernels add fields), a mapping without sizes counts
-// as
-//             untouched.
+//             as untouched.
 // See         proc(5), tests/unit/page/smaps_test.cc
 #ifndef FLAGSTONE_LIB_PAGE_SMAPS_H_
 #define FLAGSTONE_LIB_PAGE_SMAPS_H_

@@ -1,11 +1,10 @@
 // The seam to the kernel's memory calls.
 //
 // Place       Below everything in page. The real one is a line per call; tests replace single calls
-// to
-//             make each rung of the ladder fail on any machine.
+//             to make each rung of the ladder fail on any machine.
 // Threads     Any. The real one has no state.
 // Errors      Every call returns an errno value, 0 for success, so that a fake needs no global
-// errno.
+//             errno.
 #ifndef FLAGSTONE_LIB_PAGE_SYSTEM_MEMORY_H_
 #define FLAGSTONE_LIB_PAGE_SYSTEM_MEMORY_H_
 

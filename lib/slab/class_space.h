@@ -3,13 +3,11 @@
 // Place       Between page (which maps extents) and the allocators of slots (table_slots.h,
 //             version_pool.h), which own slabs that are cut here.
 // Life        Ranges are reserved when the first table of the class is created. Extents are mapped
-// one
-//             growth at a time, owned, emptied, returned to the system and mapped again.
+//             one growth at a time, owned, emptied, returned to the system and mapped again.
 // Invariants  1. extent_owner(e) is the table that owns extent e, kExtentShared, or kExtentUnowned;
 //                it is set (release) before any slot of the extent is published.
 //             2. An extent that was returned reads as zeros, and is only used again for IDs with
-//             ticks
-//                above every one issued from it before.
+//                ticks above every one issued from it before.
 // Threads     Any; one mutex, taken when a table needs another slab.
 // See         docs/format/slab.md
 #ifndef FLAGSTONE_LIB_SLAB_CLASS_SPACE_H_

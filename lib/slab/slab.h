@@ -1,8 +1,8 @@
 // A slab: a stretch of equal slots inside one extent that belongs to one owner, and its free slots.
 //
 // Free home slots are linked through themselves, so a slab of them costs a few words however many
-// slots it has. A free slot has ID 0; the begin field of its version word holds the tick of its last ID, the
-// older field of its link word the next free index + 1.
+// slots it has. A free slot has ID 0; the begin field of its version word holds the tick of its
+// last ID, the older field of its link word the next free index + 1.
 //
 // In a slab of runs (records longer than a slot) all of this holds for runs: an index is that of a
 // run's first slot, and the counts are of runs.

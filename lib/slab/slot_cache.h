@@ -6,6 +6,7 @@
 #define FLAGSTONE_LIB_SLAB_SLOT_CACHE_H_
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "flagstone/internal/slot.h"
@@ -31,6 +32,14 @@ struct HomeSlotCache {
   uint32_t Take() {
     if (recycled_count > 0) return recycled[--recycled_count];
     return std::exchange(unused_next, unused_next + run_slots);
+  }
+  // The slot that will be taken in a while, to be fetched meanwhile, if it is known.
+  static constexpr uint32_t kAhead = 8;
+  std::optional<uint32_t> Ahead() const {
+    if (recycled_count > kAhead) return recycled[recycled_count - 1 - kAhead];
+    const uint32_t ahead = unused_next + kAhead * run_slots;
+    if (recycled_count == 0 && ahead < unused_end) return ahead;
+    return std::nullopt;
   }
 };
 

@@ -2,17 +2,15 @@
 // records longer than a slot, the same for runs: a slot number is that of a run's first slot.
 //
 // Place       Below transactions (which take slots through a session's cache) and reclamation
-// (which
-//             gives them back after a grace period); above ClassSpace, which has the slabs.
+//             (which gives them back after a grace period); above ClassSpace, which has the slabs.
 // Invariants  1. A slot is handed out for a tick later than that of any ID it had before (DESIGN of
 //                IDs: docs/format/record_id.md): an ID names one record for ever.
 //             2. Slabs with free slots are used first in, first out, and so are the slots in each:
-//             the
-//                time until a slot is used again is as long as the churn allows.
+//                the time until a slot is used again is as long as the churn allows.
 //             3. A slot whose last ID has the last tick of the layout is retired.
 // Threads     Any; one mutex per table and class, taken once for a batch of slots.
 // Errors      RESOURCE_EXHAUSTED: memory limit or slots (from ClassSpace), or ticks (from
-// TickSource).
+//             TickSource).
 #ifndef FLAGSTONE_LIB_SLAB_TABLE_SLOTS_H_
 #define FLAGSTONE_LIB_SLAB_TABLE_SLOTS_H_
 

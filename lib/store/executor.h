@@ -2,8 +2,7 @@
 //
 // Place       Owned by StoreCore, which gives it the tasks.
 // Life        Start() for MaintenanceMode::kBackground; RunAll() for kCallerDriven and for whoever
-// wants
-//             work done now. Stop() returns when no task runs.
+//             wants work done now. Stop() returns when no task runs.
 // Invariants  1. In kCallerDriven mode there is no thread: what runs, runs inside a call.
 // Threads     RunAll(): any. Start(), Stop(): the owner.
 #ifndef FLAGSTONE_LIB_STORE_EXECUTOR_H_

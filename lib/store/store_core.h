@@ -2,7 +2,8 @@
 // of their insides.
 //
 // Life        Create() in order: account, clock and ticks, engine, tidier, executor. Close() in
-// reverse. Threads     As Store.
+//             reverse.
+// Threads     As Store.
 #ifndef FLAGSTONE_LIB_STORE_STORE_CORE_H_
 #define FLAGSTONE_LIB_STORE_STORE_CORE_H_
 

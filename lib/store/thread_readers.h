@@ -2,8 +2,9 @@
 // store, which it keeps until the thread or the store ends.
 //
 // Place       Behind Store::Read(), which inlines only the look at ThreadReader
-// (flagstone/store.h). Life        Owned by the store. A thread that ends gives its reader to the
-// next one that comes. Invariants  1. A reader belongs to one living thread, or stands in free_.
+//             (flagstone/store.h).
+// Life        Owned by the store. A thread that ends gives its reader to the next one that comes.
+// Invariants  1. A reader belongs to one living thread, or stands in free_.
 //             2. No two stores of a process have the same serial number, so what a thread remembers
 //                of a store that is gone is never used.
 // Threads     OfThisThread(): any. Close(): no one-call read is under way.

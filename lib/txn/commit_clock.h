@@ -1,13 +1,14 @@
 // The commit clock: one order of all commits, and the horizon up to which they are visible.
 //
 // Place       Every commit reserves its timestamp here and completes here; snapshots begin at
-// horizon(). Invariants  1. Timestamps are dense: each one is reserved once and completed once.
+//             horizon().
+// Invariants  1. Timestamps are dense: each one is reserved once and completed once.
 //             2. The horizon advances by one and only when the commit at its new value has stored
-//             all of
-//                its versions: whoever loads it sees everything at or below it.
+//                all of its versions: whoever loads it sees everything at or below it.
 //             3. Between Reserve() and Complete() a thread does not allocate, wait or call out.
 // Threads     Any. Complete() waits for earlier commits, each of which is a few stores from its
-// end. Cost        One fetch_add and one store, on one cache line.
+//             end.
+// Cost        One fetch_add and one store, on one cache line.
 #ifndef FLAGSTONE_LIB_TXN_COMMIT_CLOCK_H_
 #define FLAGSTONE_LIB_TXN_COMMIT_CLOCK_H_
 

@@ -25,9 +25,7 @@ Engine::Engine(EngineOptions options, Clock& clock, id::TickSource& ticks,
 
 Engine::~Engine() = default;
 
-Status Engine::CheckAlive() const {
-  if (registry_->alive()) [[likely]]
-    return Status::Ok();
+Status Engine::OpenedBeforeFork() {
   return Status::Error(StatusCode::kFailedPrecondition,
                        "this store was opened before fork(): a child process cannot use its "
                        "parent's store; open one of its own");

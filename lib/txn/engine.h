@@ -3,11 +3,9 @@
 // Place       Below store (which builds it, names tables, runs its maintenance), above slab, id and
 //             epoch. Sessions (session_core.h) and the tidier (tidier.h) work on it.
 // Life        Created at open; classes and tables are added and never removed; destroyed when no
-// session
-//             is left.
+//             session is left.
 // Threads     AddTable(): any. The lists are grown under mutex_ and published by atomic pointers,
-// so that
-//             readers and maintenance look them up without a lock.
+//             so that readers and maintenance look them up without a lock.
 #ifndef FLAGSTONE_LIB_TXN_ENGINE_H_
 #define FLAGSTONE_LIB_TXN_ENGINE_H_
 
@@ -116,9 +114,14 @@ class Engine {
   std::atomic<uint64_t>& snapshot_floor() { return snapshot_floor_; }
   std::atomic<uint64_t>& history_floor() { return history_floor_; }
 
-  Status CheckAlive() const;
+  Status CheckAlive() const {
+    if (registry_->alive()) [[likely]]
+      return Status::Ok();
+    return OpenedBeforeFork();
+  }
 
  private:
+  static Status OpenedBeforeFork();
   Engine(EngineOptions options, Clock& clock, id::TickSource& ticks,
          std::unique_ptr<epoch::Registry> registry);
   // With version slots for records that take runs of `run_slots`.

@@ -5,8 +5,7 @@
 // Invariants  1. Payload, ID, link and version word of a new version are written before the store
 //                that lets readers reach it: the home's link word, or an inserted record's ID.
 //             2. The home's ID word says kLookCloser before the horizon covers the commit. An
-//             insert
-//                takes it away after; an update leaves that to homecoming.
+//                insert takes it away after; an update leaves that to homecoming.
 //             3. Nobody changes a record that its insert has not settled (AwaitSettled()), so the
 //                insert's last store needs no lock and no pin.
 // Threads     The holder of the record's lock, or of the slot no one else knows.

@@ -1,13 +1,11 @@
 // The lock bits of a record: first updater wins.
 //
 // Place       In the link word of the home slot. A transaction holds kLocked from its first write
-// to its
-//             end; maintenance holds kTidying for the time of one visit.
+//             to its end; maintenance holds kTidying for the time of one visit.
 // Invariants  1. The link word of a home slot changes only by who holds a bit of it; who holds one
 //                releases it with the store that publishes the change.
 //             2. The caller is pinned and found its ID in the slot before it tries; after it has
-//             the
-//                lock it looks again, because reclamation may have been there in between.
+//                the lock it looks again, because reclamation may have been there in between.
 // Threads     Any.
 #ifndef FLAGSTONE_LIB_TXN_RECORD_LOCK_H_
 #define FLAGSTONE_LIB_TXN_RECORD_LOCK_H_

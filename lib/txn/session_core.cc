@@ -153,7 +153,7 @@ bool SessionCore::OwnGuardOn(const SlotHeader* slot) const {
   return false;
 }
 
-Result<uint32_t> SessionCore::TakeHomeSlot(TablePart& part) {
+Status SessionCore::ReserveHomeSlot(TablePart& part, slab::HomeSlotCache** reserved) {
   if (part.cache_number >= home_caches_.size()) {
     home_cache_parts_.resize(part.cache_number + 1);
     home_caches_.resize(part.cache_number + 1);
@@ -163,14 +163,13 @@ Result<uint32_t> SessionCore::TakeHomeSlot(TablePart& part) {
     cache = std::make_unique<slab::HomeSlotCache>();
     home_cache_parts_[part.cache_number] = &part;
   }
-  if (cache->empty()) {
-    if (Status status = part.slots.Refill(*cache); !status.ok()) {
-      // Deleted records may only wait for maintenance to free their slots.
-      if (tidier_.ReclaimNow() == 0) return status;
-      FLAGSTONE_RETURN_IF_ERROR(part.slots.Refill(*cache));
-    }
-  }
-  return cache->Take();
+  *reserved = cache.get();
+  if (!cache->empty()) [[likely]]
+    return Status::Ok();
+  Status status = part.slots.Refill(*cache);
+  // Deleted records may only wait for maintenance to free their slots.
+  if (status.ok() || tidier_.ReclaimNow() == 0) return status;
+  return part.slots.Refill(*cache);
 }
 
 void SessionCore::GiveHomeSlot(TablePart& part, uint32_t slot, uint32_t last_tick) {
@@ -215,8 +214,8 @@ void SessionCore::TakeVersionSlot(PendingChange& change, slab::VersionUse use) {
   } else {
     slab::VersionSlotCache& cache = *version_caches_[change.part->view.class_number];
     change.version_link = cache.links[--cache.count];
-    // Maintenance read it last, on another processor: fetched when the write comes, it would hold up
-    // the commit, which waits for all stores before it.
+    // Maintenance read it last, on another processor: fetched when the write comes, it would hold
+    // up the commit, which waits for all stores before it.
     if (cache.count >= kVersionSlotsAhead) {
       __builtin_prefetch(
           change.part->view.geometry.At(cache.links[cache.count - kVersionSlotsAhead]), 1);
@@ -244,14 +243,13 @@ void SessionCore::GiveVersionSlot(TablePart& part, SlotHeader* version,
   cache.links[cache.count++] = link;
 }
 
-Status SessionCore::CheckPayload(const TableState& table,
-                                 std::span<const std::byte> payload) const {
-  if (payload.size() == table.record_bytes) [[likely]]
+Status SessionCore::CheckPayload(const TableState& table, size_t payload_bytes) {
+  if (payload_bytes == table.record_bytes) [[likely]]
     return Status::Ok();
   return Status::Error(StatusCode::kInvalidArgument, "table '" + table.name + "': a record has " +
                                                          std::to_string(table.record_bytes) +
                                                          " bytes, not " +
-                                                         std::to_string(payload.size()));
+                                                         std::to_string(payload_bytes));
 }
 
 // --- reads
@@ -263,16 +261,11 @@ RecordGuard SessionCore::Read(TableState& table, RecordId id) {
   TablePart* part = nullptr;
   SlotHeader* home = PlaceOf(table, id.value(), &part);
   if (home == nullptr) return RecordGuard();
-  // As the inlined look, for tables too small for extents of their own, for further guards held
-  // side by side, and where announcing takes a full barrier.
-  participant_.Guard(*guard, reinterpret_cast<uint64_t>(home));
-  if (OwnsPlace(*part, id.value()) && internal::ReadableAtHome(*home, id.value())) {
-    return RecordGuard(home, *guard, part->view, id);
-  }
-  participant_.ReleaseGuard(*guard);
-  counters_.chain_reads.Add();
   PinScope pin(participant_);
   if (!OwnsPlace(*part, id.value())) return RecordGuard();
+  // At home: of a table too small for extents of its own, or one more guard beside others.
+  if (internal::ReadableAtHome(*home, id.value())) return GuardOn(*guard, home, *part, id);
+  counters_.chain_reads.Add();
   SlotHeader* found = internal::FindVisible<StdAtomics>(
       *home, id.value(), engine_.commits().horizon(), part->view.geometry);
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
@@ -400,43 +393,52 @@ Result<bool> SessionCore::PublishSingle(PendingChange& change, uint64_t state,
 
 // --- single changes
 
-Result<RecordId> SessionCore::PrepareInsert(TableState& table, std::span<const std::byte> payload,
-                                            std::optional<uint32_t> size_class, TablePart** part,
-                                            SlotHeader** home) {
+Status SessionCore::ChooseInsertPart(TableState& table, size_t payload_bytes,
+                                     std::optional<uint32_t> size_class, TablePart** part) {
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
-  FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload));
+  FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload_bytes));
   *part = table.parts[table.size_class].load(std::memory_order_acquire);
-  if (size_class.has_value() && *size_class != table.size_class) {
-    if (*size_class >= kSizeClassCount ||
-        RunSlotsIn(*size_class, table.record_bytes + internal::kSlotHeaderBytes) == 0) {
-      return Status::Error(StatusCode::kInvalidArgument,
-                           "table '" + table.name + "': size class " + std::to_string(*size_class) +
-                               " does not hold records of " + std::to_string(table.record_bytes) +
-                               " bytes; the smallest is " + std::to_string(table.size_class) +
-                               ", the largest " + std::to_string(kSizeClassCount - 1));
-    }
-    Result<TablePart*> other = engine_.PartOf(table, *size_class);
-    if (!other.ok()) return other.status();
-    *part = *other;
+  if (!size_class.has_value() || *size_class == table.size_class) [[likely]]
+    return Status::Ok();
+  if (*size_class >= kSizeClassCount ||
+      RunSlotsIn(*size_class, table.record_bytes + internal::kSlotHeaderBytes) == 0) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "table '" + table.name + "': size class " + std::to_string(*size_class) +
+                             " does not hold records of " + std::to_string(table.record_bytes) +
+                             " bytes; the smallest is " + std::to_string(table.size_class) +
+                             ", the largest " + std::to_string(kSizeClassCount - 1));
   }
-  Result<uint32_t> slot = TakeHomeSlot(**part);
-  if (!slot.ok()) return slot.status();
-  const internal::SlotGeometry& geometry = (*part)->view.geometry;
-  *home = geometry.HomeAt(*slot >> geometry.index_bits, *slot & geometry.index_mask);
-  std::memcpy(internal::PayloadOf(*home), payload.data(), payload.size());
+  Result<TablePart*> other = engine_.PartOf(table, *size_class);
+  if (!other.ok()) return std::move(other).status();
+  *part = *other;
+  return Status::Ok();
+}
+
+Status SessionCore::PrepareInsert(TablePart& part, const std::byte* payload, RecordId* id,
+                                  SlotHeader** home) {
+  slab::HomeSlotCache* cache = nullptr;
+  FLAGSTONE_RETURN_IF_ERROR(ReserveHomeSlot(part, &cache));
   const uint32_t tick = engine_.ticks().Current();
   if (tick == id::kNoTick) return slab::TicksUsedUp();
-  return engine_.codec().Encode({tick, (*part)->view.class_number, engine_.options().node, *slot});
+  const internal::TableView& view = part.view;
+  const uint32_t slot = cache->Take();
+  *home = view.HomeOf(slot);
+  // The commit waits until its stores have their lines: fetched while earlier records are made.
+  if (const auto ahead = cache->Ahead()) __builtin_prefetch(view.HomeOf(*ahead), 1);
+  std::memcpy(internal::PayloadOf(*home), payload, view.payload_bytes);
+  *id = engine_.codec().Encode({tick, view.class_number, engine_.options().node, slot});
+  return Status::Ok();
 }
 
 Result<RecordId> SessionCore::Insert(TableState& table, std::span<const std::byte> payload,
                                      std::optional<uint32_t> size_class) {
   TablePart* part = nullptr;
+  FLAGSTONE_RETURN_IF_ERROR(ChooseInsertPart(table, payload.size(), size_class, &part));
+  RecordId id;
   SlotHeader* home = nullptr;
-  Result<RecordId> id = PrepareInsert(table, payload, size_class, &part, &home);
-  if (!id.ok()) return id;
-  CommitInOrder(engine_.commits(), [&](Timestamp at) { PublishInsert(*home, id->value(), at); });
-  SettleInsert(*home, id->value());
+  FLAGSTONE_RETURN_IF_ERROR(PrepareInsert(*part, payload.data(), &id, &home));
+  CommitInOrder(engine_.commits(), [&](Timestamp at) { PublishInsert(*home, id.value(), at); });
+  SettleInsert(*home, id.value());
   counters_.inserts.Add();
   counters_.commits.Add();
   return id;
@@ -446,7 +448,7 @@ Status SessionCore::PrepareInsertWithId(TableState& table, RecordId id,
                                         std::span<const std::byte> payload, TablePart** part,
                                         SlotHeader** home) {
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
-  FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload));
+  FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload.size()));
   FLAGSTONE_RETURN_IF_ERROR(engine_.codec().CheckId(id));
   const IdFields fields = engine_.codec().fields(id);
   const uint32_t run_slots =
@@ -498,7 +500,7 @@ Status SessionCore::InsertWithId(TableState& table, RecordId id,
 Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> payloads,
                                std::span<RecordId> ids) {
   TablePart* part = nullptr;
-  SlotHeader* home = nullptr;
+  FLAGSTONE_RETURN_IF_ERROR(ChooseInsertPart(table, table.record_bytes, std::nullopt, &part));
   size_t prepared = 0;
   const auto undo = [&] {
     for (const RecordId id : ids.first(prepared)) {
@@ -507,14 +509,13 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
   };
   try {
     for (; prepared < ids.size(); ++prepared) {
-      Result<RecordId> id =
-          PrepareInsert(table, payloads.subspan(prepared * table.record_bytes, table.record_bytes),
-                        std::nullopt, &part, &home);
-      if (!id.ok()) {
+      SlotHeader* home = nullptr;
+      Status status = PrepareInsert(*part, payloads.data() + prepared * table.record_bytes,
+                                    &ids[prepared], &home);
+      if (!status.ok()) {
         undo();
-        return std::move(id).status();
+        return status;
       }
-      ids[prepared] = *id;
     }
   } catch (...) {
     undo();
@@ -522,14 +523,10 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
   }
   if (ids.empty()) return Status::Ok();
   const internal::TableView& view = part->view;
-  const auto home_of = [&view](RecordId id) {
-    const uint64_t slot = id.value() & view.slot_mask;
-    return view.geometry.HomeAt(slot >> view.geometry.index_bits, slot & view.geometry.index_mask);
-  };
   CommitInOrder(engine_.commits(), [&](Timestamp at) {
-    for (const RecordId id : ids) PublishInsert(*home_of(id), id.value(), at);
+    for (const RecordId id : ids) PublishInsert(*view.HomeOf(id.value()), id.value(), at);
   });
-  for (const RecordId id : ids) SettleInsert(*home_of(id), id.value());
+  for (const RecordId id : ids) SettleInsert(*view.HomeOf(id.value()), id.value());
   counters_.inserts.Add(ids.size());
   counters_.commits.Add();
   return Status::Ok();
@@ -570,7 +567,7 @@ void SessionCore::PublishUpdate(PendingChange& change) {
 Result<bool> SessionCore::UpdateTo(TableState& table, RecordId id,
                                    std::span<const std::byte> payload,
                                    std::chrono::nanoseconds lock_wait) {
-  FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload));
+  FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload.size()));
   PendingChange change;
   SlotHeader* newest = nullptr;  // none of its payload stays
   Result<bool> locked = LockForSingle(table, id, lock_wait, slab::VersionUse::kUpdate,
@@ -781,16 +778,19 @@ Result<RecordId> SessionCore::TransactionInsert(TableState& table,
                                                 std::optional<uint32_t> size_class) {
   FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
-  TablePart* part = nullptr;
-  SlotHeader* home = nullptr;
   if (!Planted(PlantedBug::kRoomAfterTaking)) ReserveWrite();
-  Result<RecordId> id = PrepareInsert(table, payload, size_class, &part, &home);
+  TablePart* part = nullptr;
+  RecordId id;
+  SlotHeader* home = nullptr;
+  Status status = ChooseInsertPart(table, payload.size(), size_class, &part);
+  if (status.ok()) status = PrepareInsert(*part, payload.data(), &id, &home);
   if (Planted(PlantedBug::kRoomAfterTaking)) ReserveWrite();
-  if (!id.ok()) {
-    return id.code() == StatusCode::kInvalidArgument ? id : Result<RecordId>(Fail(id.status()));
+  if (!status.ok()) {
+    return status.code() == StatusCode::kInvalidArgument ? std::move(status)
+                                                         : Fail(std::move(status));
   }
   home->version.store(0, std::memory_order_relaxed);  // not committed: no timestamp
-  AddWrite({WriteKind::kInsert, part, home, nullptr, 0, 0, id->value()});
+  AddWrite({WriteKind::kInsert, part, home, nullptr, 0, 0, id.value()});
   return id;
 }
 

@@ -1,15 +1,13 @@
 // What a session does: reads that leave the inlined path, single changes, transactions.
 //
 // Place       Behind the public Reader, Session and Transaction, which inline only the first look
-// at a
-//             home slot and the call of an updater. Above the engine.
+//             at a home slot and the call of an updater. Above the engine.
 // Life        One participant, one ring of changed records, caches of slots, at most one
-// transaction. Invariants  1. A record's lock is held from Prepare to Publish or GiveUp, in a
-// transaction from its
-//                first write to its end, and by nobody else.
+//             transaction.
+// Invariants  1. A record's lock is held from Prepare to Publish or GiveUp, in a transaction from
+//                its first write to its end, and by nobody else.
 //             2. Between Reserve() and Complete() of a timestamp nothing is allocated, waited for
-//             or
-//                called out to; all that can fail was done before.
+//                or called out to; all that can fail was done before.
 //             3. A pin covers every use of a link; no user code runs under a pin.
 // Threads     One user at a time; statistics are read by others.
 // Errors      See Session in flagstone/session.h.
@@ -193,7 +191,8 @@ class SessionCore {
   RecordGuard GuardOn(std::atomic<uint64_t>& guard, internal::SlotHeader* slot,
                       const TablePart& part, RecordId id);
   bool OwnGuardOn(const internal::SlotHeader* slot) const;
-  Result<uint32_t> TakeHomeSlot(TablePart& part);
+  // The part's cache of home slots, which is not empty then.
+  Status ReserveHomeSlot(TablePart& part, slab::HomeSlotCache** reserved);
   void GiveHomeSlot(TablePart& part, uint32_t slot, uint32_t last_tick);
   // After it, TakeVersionSlot() for the same part and use succeeds.
   Status ReserveVersionSlot(TablePart& part, slab::VersionUse use);
@@ -225,10 +224,13 @@ class SessionCore {
   internal::SlotHeader* NewestLiveOf(const internal::PendingChange& change) const;
 
   // --- publishing
-  Status CheckPayload(const TableState& table, std::span<const std::byte> payload) const;
-  Result<RecordId> PrepareInsert(TableState& table, std::span<const std::byte> payload,
-                                 std::optional<uint32_t> size_class, TablePart** part,
-                                 internal::SlotHeader** home);
+  static Status CheckPayload(const TableState& table, size_t payload_bytes);
+  // Where records of `payload_bytes` go to.
+  Status ChooseInsertPart(TableState& table, size_t payload_bytes,
+                          std::optional<uint32_t> size_class, TablePart** part);
+  // Takes a home slot and an ID, and writes the payload: nobody sees it yet.
+  Status PrepareInsert(TablePart& part, const std::byte* payload, RecordId* id,
+                       internal::SlotHeader** home);
   Status PrepareInsertWithId(TableState& table, RecordId id, std::span<const std::byte> payload,
                              TablePart** part, internal::SlotHeader** home);
   Result<bool> PublishSingle(internal::PendingChange& change, uint64_t state,

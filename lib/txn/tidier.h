@@ -3,11 +3,9 @@
 // Place       Maintenance of the engine; run by the store's threads, by Store::Maintain(), and by a
 //             session whose list of changed records is filling up.
 // Life        One cycle = the numbered steps of RunCycle(). A record is visited in a cycle after
-// the one
-//             barrier that made sure that nobody still reads what the visit overwrites.
+//             the one barrier that made sure that nobody still reads what the visit overwrites.
 // Invariants  1. A payload is overwritten, and a slot is freed, only in a cycle whose barrier came
-// after
-//                the store that sent readers elsewhere, and only if no guard names the slot.
+//                after the store that sent readers elsewhere, and only if no guard names the slot.
 //             2. Versions are dropped only if no active snapshot, no snapshot yet to begin and no
 //                retained timestamp reads them.
 //             3. A cycle never waits for a reader: it stops and the next one takes up its work.

@@ -3,8 +3,7 @@
 // Place       The tidier runs it on real slots; tests/model runs the same template under every
 //             interleaving.
 // Invariants  1. The caller holds the record's tidying bit, and a grace period has passed that
-// began
-//                after `settled` was read from the horizon.
+//                began after `settled` was read from the horizon.
 //             2. The home slot's payload is overwritten only when nothing leads to it: it is not
 //                needed, or was copied aside in an earlier cycle, and no guard names it.
 //             3. What is unlinked is retired, never freed here.

@@ -1,14 +1,12 @@
 // Random transactions that append to lists, and the history of what they saw.
 //
 // Life        Each session runs transactions of a few reads and appends on the keys that are
-// active;
-//             a key is retired after `appends_per_key`, and a fresh one takes its place. A last
-//             transaction reads every key there ever was.
-// Profiles    Short lives (8) find what goes wrong with absent keys, long ones (40) what goes wrong
-//             with old versions: run both.
+//             active; a key is retired after `appends_per_key`, and a fresh one takes its place. A
+//             last transaction reads every key there ever was. Profiles Short lives (8) find what
+//             goes wrong with absent keys, long ones (40) what goes wrong with old versions: run
+//             both.
 // Threads     kThreads: one real thread per session. kInterleaved: all sessions in turn on the
-// calling
-//             thread, the same history for the same seed where the engine is deterministic.
+//             calling thread, the same history for the same seed where the engine is deterministic.
 #ifndef FLAGSTONE_TESTS_SUPPORT_APPEND_WORKLOAD_H_
 #define FLAGSTONE_TESTS_SUPPORT_APPEND_WORKLOAD_H_
 

@@ -1,11 +1,9 @@
 // Fixed isolation schedules, and all interleavings of two scripted sessions.
 //
 // Place       Schedules 1 to 14 are Kleppmann's Hermitage, 15 to 24 come from bugs of other
-// engines.
-//             They run against any IsolationSubject with the records 1 -> 10 and 2 -> 20.
+//             engines. They run against any IsolationSubject with the records 1 -> 10 and 2 -> 20.
 // Invariants  Nothing is dropped in silence: a schedule that needs a capability the subject lacks,
-// or
-//             that says nothing at the level, is reported as not run with the reason.
+//             or that says nothing at the level, is reported as not run with the reason.
 // See         https://github.com/ept/hermitage
 #ifndef FLAGSTONE_TESTS_SUPPORT_HERMITAGE_H_
 #define FLAGSTONE_TESTS_SUPPORT_HERMITAGE_H_

@@ -4,7 +4,7 @@
 //             the kernel under test is compiled over it and runs on cooperative fibers.
 // Life        Explore() runs its body once per execution. The body builds the shared state with
 //             Execution::Make(), starts threads with Spawn() and may check the end with Finally().
-// Model       Total store order, as x86-64 has it: each fiber owns a FIFO of stores (relaxed,
+//             Model Total store order, as x86-64 has it: each fiber owns a FIFO of stores (relaxed,
 //             release, plain) that memory has not seen yet and that the scheduler lets out one by
 //             one whenever it likes. Loads look into the own buffer first. Read-modify-writes and
 //             sequentially consistent stores wait until the own buffer is empty. A membarrier
@@ -12,7 +12,7 @@
 //             happens-before between release and acquire is tracked and plain accesses (ModelCell)
 //             that are not ordered by it are reported as races.
 // Invariants  1. An execution is a function of its choices: replaying a schedule gives the same
-// trace.
+//                trace.
 //             2. Pause() gives the turn away until another fiber has changed memory, so spinning
 //                never fills the exploration; when all wait for each other, that is a deadlock.
 // Threads     An exploration and all its fibers live on the calling thread. Kernels must not use

@@ -4,8 +4,7 @@
 //             FLAGSTONE_SCORECARD set to a file name, the row is appended there, so that many
 //             programs make one table; in any case it becomes properties of the running test.
 // Invariants  A row is green only if it ran, nothing failed, and every planted bug was caught in
-// the
-//             same run; without planted bugs it is amber: "never failed" is no evidence.
+//             the same run; without planted bugs it is amber: "never failed" is no evidence.
 // Threads     One thread per row. Programs may append to one file at once (one write per row).
 #ifndef FLAGSTONE_TESTS_SUPPORT_SCORECARD_H_
 #define FLAGSTONE_TESTS_SUPPORT_SCORECARD_H_

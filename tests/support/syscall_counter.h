@@ -3,8 +3,8 @@
 // Method      Syscall User Dispatch (Linux 5.11, x86-64): the kernel turns each system call of this
 //             thread into SIGSYS; the handler notes it and performs it from the one address range
 //             that is let through. Needs no privilege, no child and no tracer.
-// Threads     Only the calling thread is counted. All signals except SIGSYS wait meanwhile.
-// Limits      The code must not fork, clone, execute or exit. Where the kernel lacks or forbids the
+// Threads     Only the calling thread is counted. All signals except SIGSYS wait meanwhile. Limits
+//             The code must not fork, clone, execute or exit. Where the kernel lacks or forbids the
 //             feature, the report says so and the code runs uncounted.
 // Cost        Nothing for code without system calls; about a microsecond for each one made.
 #ifndef FLAGSTONE_TESTS_SUPPORT_SYSCALL_COUNTER_H_

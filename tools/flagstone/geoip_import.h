@@ -3,11 +3,10 @@
 // Place       Between LineReader and whoever stores the batches.
 // Invariants  1. lines = records + comment_lines + bad_lines.
 //             2. A bad line is never stored, and never silent: it is reported with file, line and
-//             reason.
+//                reason.
 // Threads     One.
 // Errors      IO_ERROR from reading; INVALID_ARGUMENT with file, line and reason when a bad line is
-// fatal, and
-//             for a file without any record; what the sink answers.
+//             fatal, and for a file without any record; what the sink answers.
 // See         tests/tools/geoip_import_test.cc
 #ifndef FLAGSTONE_TOOLS_FLAGSTONE_GEOIP_IMPORT_H_
 #define FLAGSTONE_TOOLS_FLAGSTONE_GEOIP_IMPORT_H_

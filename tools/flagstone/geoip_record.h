@@ -2,7 +2,7 @@
 //
 // Place       What one line of Debian's /usr/share/tor/geoip and geoip6 becomes.
 // Errors      Parse...(): INVALID_ARGUMENT whose message is the reason alone; the importer adds
-// file and line. See         tests/tools/geoip_record_test.cc
+//             file and line. See tests/tools/geoip_record_test.cc
 #ifndef FLAGSTONE_TOOLS_FLAGSTONE_GEOIP_RECORD_H_
 #define FLAGSTONE_TOOLS_FLAGSTONE_GEOIP_RECORD_H_
 

@@ -1,9 +1,8 @@
 // What this machine offers to a store, as plain facts; machine_checks judges them.
 //
 // Place       Under `doctor`. Memory comes from lib/page/host_report.h, the rest is probed here.
-// Effects     ProbeMachine(): opens and closes a ring, reads clocks; with a path, writes 4 KiB to a
-// file without
-//             a name there. Nothing stays.
+//             Effects ProbeMachine(): opens and closes a ring, reads clocks; with a path, writes 4
+//             KiB to a file without a name there. Nothing stays.
 // Threads     Any.
 #ifndef FLAGSTONE_TOOLS_FLAGSTONE_MACHINE_PROBE_H_
 #define FLAGSTONE_TOOLS_FLAGSTONE_MACHINE_PROBE_H_

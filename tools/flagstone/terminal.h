@@ -2,11 +2,9 @@
 //
 // Place       Under every command. Results go to stdout, everything else to stderr.
 // Invariants  1. Colour only where --color asks for it or, by default, on a terminal whose user has
-// not set
-//                NO_COLOR (https://no-color.org) and that is not "dumb".
+//                not set NO_COLOR (https://no-color.org) and that is not "dumb".
 //             2. Text that came from outside is shown with control characters escaped: a file must
-//             not be
-//                able to move the cursor.
+//                not be able to move the cursor.
 // Threads     One.
 #ifndef FLAGSTONE_TOOLS_FLAGSTONE_TERMINAL_H_
 #define FLAGSTONE_TOOLS_FLAGSTONE_TERMINAL_H_

@@ -6,8 +6,7 @@
 //   A::Atomic<T>             load, store, exchange, compare_exchange_strong, fetch_add, fetch_or,
 //                            fetch_and with std::memory_order arguments, as std::atomic has them
 //   A::Announce(a, v, kind)  store v so that a HeavyBarrier() by another thread either sees v, or
-//   runs
-//                            before every load the announcing thread makes after it
+//                            runs before every load the announcing thread makes after it
 //   A::HeavyBarrier(kind)    the other half
 //   A::Pause(spin)           one step of waiting; yields the processor when `spin` grows
 //

@@ -2,15 +2,12 @@
 // its pin, its guard slots and its snapshot.
 //
 // Place       Sessions write it with plain stores; maintenance reads all of them after a heavy
-// barrier
-//             (lib/epoch/grace.h).
+//             barrier (lib/epoch/grace.h).
 // Invariants  1. A guard slot names the slot (record or version) whose bytes must stay as they are.
-// It
-//                is announced before the first load that decides what the slot holds, or under a
+//                It is announced before the first load that decides what the slot holds, or under a
 //                pin.
 //             2. pin is odd from before the first load of a link until after the last use of what
-//             the
-//                link led to, or until a guard was announced for it.
+//                the link led to, or until a guard was announced for it.
 //             3. snapshot names the timestamp a transaction reads at from before its first read to
 //                after its last; a timestamp is only used after it was found at or above the floor.
 // Threads     Everything but the atomics belongs to the session's one user at a time.

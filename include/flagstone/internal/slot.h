@@ -14,17 +14,15 @@
 //                readers elsewhere (id, link), a heavy barrier, and a scan that finds neither a pin
 //                older than the barrier nor a guard on the slot.
 //             2. The words of a published home slot are written by who holds its lock bit, and the
-//             ID
-//                once more by the commit that inserted it, when the horizon covers it.
+//                ID once more by the commit that inserted it, when the horizon covers it.
 //             3. The version word of a version slot does not change while anyone can reach it.
 //             4. In the newer part of a chain, link.older = 0 leads to the home slot's own payload.
 //             5. An ID word without kLookCloser says: live, at home, covered by the horizon. One
-//             load
-//                answers the read.
+//                load answers the read.
 // Threads     All functions here: any thread; FindVisible() under a pin.
 // Cost        A settled record at home: one cache line.
 // See         docs/format/slab.md, docs/internals/concurrency.md,
-// tests/model/version_chain_model_test.cc
+//             tests/model/version_chain_model_test.cc
 #ifndef FLAGSTONE_INTERNAL_SLOT_H_
 #define FLAGSTONE_INTERNAL_SLOT_H_
 

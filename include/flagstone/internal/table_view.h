@@ -58,6 +58,11 @@ struct TableView {
   // where its payload decides what there is to read: check with NamesSlot() before any load.
   uint32_t run_slots;
 
+  // The home slot that a slot number of the class, or an ID of this table, names.
+  SlotHeader* HomeOf(uint64_t slot_or_id) const {
+    const uint64_t slot = slot_or_id & slot_mask;
+    return geometry.HomeAt(slot >> geometry.index_bits, slot & geometry.index_mask);
+  }
   bool NamesSlot(uint64_t index) const {
     return StartsRun(static_cast<uint32_t>(index), run_slots, geometry.slots_per_extent);
   }
