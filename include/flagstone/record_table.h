@@ -20,9 +20,15 @@ namespace txn {
 struct TableState;
 }  // namespace txn
 
+class RecordGuard;
+template <typename T>
+class TypedGuard;
+
 // A table of records of one size, as bytes. From Store::CreateTable() or OpenTable().
 class RecordTable {
  public:
+  using Guard = RecordGuard;  // what reads return
+
   FLAGSTONE_EXPORT std::string_view name() const;
   uint32_t record_bytes() const { return view_->payload_bytes; }
   // The class records go to unless an insert names another one.
@@ -53,6 +59,8 @@ concept RecordType = std::is_trivially_copyable_v<T> && std::is_trivially_destru
 template <RecordType T>
 class RecordTableOf {
  public:
+  using Guard = TypedGuard<T>;
+
   explicit RecordTableOf(RecordTable table) : places_(PlacesOf(table)), table_(table) {}
   const RecordTable& untyped() const { return table_; }
   std::string_view name() const { return table_.name(); }

@@ -73,10 +73,6 @@ class FLAGSTONE_EXPORT Reader {
     return TypedGuard<T>(GetAt(table.places(), table.untyped(), id));
   }
 
-  // What Get() on a RecordTable or RecordTableOf<T> returns.
-  template <typename Table>
-  using GuardOf = decltype(std::declval<Reader&>().Get(std::declval<const Table&>(), RecordId()));
-
   // Starts fetching the record's cache line; for look-ups whose IDs are known before they are
   // needed.
   [[gnu::always_inline]] static void Prefetch(const RecordTable& table, RecordId id) {
@@ -107,7 +103,7 @@ class FLAGSTONE_EXPORT Reader {
   // that ends after the call. Any number of IDs. `table`: a RecordTable or a RecordTableOf<T>,
   // whose guards are TypedGuard<T>.
   template <typename Table, typename Visit>
-  requires std::invocable<Visit, size_t, GuardOf<Table>>
+  requires std::invocable<Visit, size_t, typename Table::Guard>
   void MultiGet(const Table& table, std::span<const RecordId> ids, Visit&& visit) {
     const Table places = table;    // a copy of one's own stays in registers
     constexpr size_t kAhead = 16;  // about as many lines as a core fetches at a time
