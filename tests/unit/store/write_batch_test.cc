@@ -9,6 +9,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -202,15 +203,15 @@ TEST_F(WriteBatchTest, AConflictInTheMiddleChangesNothingAndTheBatchIsAppliedAga
   for (int i = 20; i < 40; ++i) batch.Update(accounts_, ids_[i], Add(1));
 
   for (const IsolationLevel level : {IsolationLevel::kSnapshot, IsolationLevel::kReadCommitted}) {
-    Transaction in_the_way = *other_.Begin();
-    ASSERT_TRUE(*in_the_way.Update(accounts_, ids_[30], Add(1000)));
+    std::optional<Transaction> in_the_way(*other_.Begin());
+    ASSERT_TRUE(*in_the_way->Update(accounts_, ids_[30], Add(1000)));
     ApplyResult result;
     const Status status = session_.Apply(batch, result, {.isolation = level});
     EXPECT_EQ(status.code(), StatusCode::kConflict);
     EXPECT_THAT(status.message(), HasSubstr("batch operation index 32 of 42 (update of record " +
                                             ids_[30].ToString() + " of table 'accounts'): "));
     EXPECT_EQ(result.failed_index(), 32u);
-    in_the_way.Rollback();
+    in_the_way.reset();
     ExpectUntouched(result);
     EXPECT_FALSE(session_.Get(accounts_, given));
   }
