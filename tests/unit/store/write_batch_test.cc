@@ -244,8 +244,8 @@ TEST_F(WriteBatchTest, AConflictWithACommitNamesTheTimestampToWaitFor) {
 }
 
 TEST_F(WriteBatchTest, WaitingEndsWithTheDeadline) {
-  Transaction in_the_way = *other_.Begin();
-  ASSERT_TRUE(*in_the_way.Update(accounts_, ids_[1], Add(1000)));
+  std::optional<Transaction> in_the_way(*other_.Begin());
+  ASSERT_TRUE(*in_the_way->Update(accounts_, ids_[1], Add(1000)));
   WriteBatch batch;
   batch.Update(accounts_, ids_[0], Add(1));
   batch.Delete(accounts_, ids_[1]);
@@ -253,7 +253,7 @@ TEST_F(WriteBatchTest, WaitingEndsWithTheDeadline) {
   const Status status = session_.Apply(batch, result, {.lock_wait = std::chrono::milliseconds(2)});
   EXPECT_EQ(status.code(), StatusCode::kDeadlineExceeded);
   EXPECT_THAT(status.message(), HasSubstr("batch operation index 1 of 2 (delete of record "));
-  in_the_way.Rollback();
+  in_the_way.reset();
   ExpectUntouched(result);
 }
 
