@@ -174,7 +174,8 @@ class FLAGSTONE_EXPORT Store {
   Status NoThreadReader();
 
   std::unique_ptr<store::StoreCore> core_;
-  uint64_t serial_;  // of no other store of the process, ever
+  static constexpr uint64_t kClosedSerial = ~uint64_t{0};  // no thread remembers a reader of it
+  uint64_t serial_;                                        // of no other store of the process, ever
 };
 
 }  // namespace flagstone

@@ -35,7 +35,11 @@ Store::~Store() {
   static_cast<void>(core_.release());
 }
 
-Status Store::Close() { return core_->Close(); }
+Status Store::Close() {
+  FLAGSTONE_RETURN_IF_ERROR(core_->Close());
+  serial_ = kClosedSerial;  // threads remember readers that are gone
+  return Status::Ok();
+}
 
 Result<RecordTable> Store::CreateTable(std::string_view name, const TableOptions& options) {
   return core_->CreateTable(name, options);

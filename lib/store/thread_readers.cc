@@ -74,6 +74,10 @@ thread_local constinit bool ThreadReaders::Kept::ended_ = false;
 ThreadReaders::ThreadReaders(Open open) : serial_(NextSerial()), open_(std::move(open)) {}
 
 Result<Reader*> ThreadReaders::OfThisThread() {
+  if (closed_.load(std::memory_order_acquire)) {
+    return Status::Error(StatusCode::kFailedPrecondition,
+                         "one-call read of a store that is closed; open another one");
+  }
   Kept* kept = Kept::OfThisThread();
   if (kept == nullptr) {
     return Status::Error(StatusCode::kFailedPrecondition,
@@ -107,6 +111,7 @@ uint32_t ThreadReaders::count() const {
 }
 
 void ThreadReaders::Close() {
+  closed_.store(true, std::memory_order_release);
   base::MutexLock lock(&mutex_);
   free_.clear();
   readers_.clear();

@@ -9,10 +9,11 @@
 //                of a store that is gone is never used.
 // Threads     OfThisThread(): any. Close(): no one-call read is under way.
 // Errors      OfThisThread(): RESOURCE_EXHAUSTED when StoreOptions::sessions_max are open;
-//             FAILED_PRECONDITION while the thread ends.
+//             FAILED_PRECONDITION while the thread ends, and when the store is closed.
 #ifndef FLAGSTONE_LIB_STORE_THREAD_READERS_H_
 #define FLAGSTONE_LIB_STORE_THREAD_READERS_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -43,6 +44,9 @@ class ThreadReaders : public std::enable_shared_from_this<ThreadReaders> {
   // set at open
   const uint64_t serial_;
   const Open open_;
+
+  // atomic: Close() to OfThisThread(); what a thread remembers of a closed store is not there.
+  std::atomic<bool> closed_{false};
 
   mutable base::Mutex mutex_;
   std::vector<std::unique_ptr<Reader>> readers_ ABSL_GUARDED_BY(mutex_);

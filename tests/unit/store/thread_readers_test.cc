@@ -51,6 +51,7 @@ TEST(ThreadReadersTest, AStoreThatIsGoneIsNeverReadAgain) {
     Store moved = std::move(*shelf.store);
     EXPECT_EQ((**moved.GetCopy(*shelf.table, shelf.id)).number, life);
     EXPECT_TRUE(moved.Close().ok());
+    EXPECT_EQ(moved.GetCopy(*shelf.table, shelf.id).code(), StatusCode::kFailedPrecondition);
   }
 }
 
