@@ -5,6 +5,9 @@
 // Invariants  1. Timestamps are dense: each one is reserved once and completed once.
 //             2. The horizon advances by one and only when the commit at its new value has stored
 //                all of its versions: whoever loads it sees everything at or below it.
+//                Complete() returns with that store made, as a lock's release is: who learns of the
+//                commit through memory sees it. Two clocks compared across processors may be faster
+//                than the store, by what a store buffer holds.
 //             3. Between Reserve() and Complete() a thread does not allocate, wait or call out.
 // Threads     Any. Complete() waits for earlier commits, each of which is a few stores from its
 //             end.

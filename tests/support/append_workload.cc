@@ -162,6 +162,10 @@ class SessionDriver {
     End(TxnOutcome::kAborted);
   }
   void End(TxnOutcome outcome) {
+    // The clock tells threads apart faster than a store reaches them: the commit's last store
+    // leaves this processor's store buffer first, as it does before anything else this thread
+    // stores.
+    stores_have_left_.exchange(true, std::memory_order_seq_cst);
     txn_.end_time = Now();
     txn_.outcome = outcome;
     const TxnTimestamps timestamps = session_->timestamps();
@@ -183,6 +187,7 @@ class SessionDriver {
   std::unique_ptr<AppendSession> session_;
   KeyRing& keys_;
   SeededRandom random_;
+  std::atomic<bool> stores_have_left_{false};
   bool in_txn_ = false;
   uint32_t ops_left_ = 0;
   HistoryTxn txn_;
