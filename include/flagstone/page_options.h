@@ -87,7 +87,10 @@ struct PageReport {
   std::array<uint64_t, kPageKindCount> bytes_by_kind{};
   uint64_t bytes_untouched = 0;  // mapped, no page behind it yet
   uint64_t bytes_returned = 0;   // given back: reads there give zeros from one shared page
-  uint64_t bytes_reserved = 0;   // addresses only
+  // Of these, 4 KiB pages out of extents in which records stay. Explicit pages cannot be split:
+  // always 0 on them.
+  uint64_t bytes_returned_in_parts = 0;
+  uint64_t bytes_reserved = 0;  // addresses only
   uint64_t bytes_locked = 0;
   uint64_t kernel_mapping_count =
       0;  // by smaps; /proc/sys/vm/max_map_count is for the whole process

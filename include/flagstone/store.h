@@ -141,8 +141,9 @@ class FLAGSTONE_EXPORT Store {
   // deleted records, moves the clock. True when there may be more. For
   // MaintenanceMode::kCallerDriven; harmless beside the store's own threads.
   bool Maintain(const MaintenanceBudget& budget = {});
-  // Brings everything home that can be, and gives empty extents back to the system. Returns the
-  // bytes. Runs beside everything else; records never move.
+  // Brings everything home that can be, and gives empty extents back to the system, and the empty
+  // 4 KiB pages of sparse ones where the kind of pages allows it (docs/guide/huge_pages.md).
+  // Returns the bytes. Runs beside everything else; records never move.
   Result<uint64_t> CompactStorage();
   StoreStatistics Statistics() const;
   // The same with the page report counted in /proc/self/smaps: milliseconds per GiB.

@@ -41,6 +41,9 @@ enum class PlantedBug : uint8_t {
   kFallbackNotReported,        // smaller pages than asked for, and nobody is told
   kLockFailureIgnored,         // lock_memory without locked memory
   kInsideOfRunIsRead,          // a long record's payload passes for the header of a record
+  kReturnedPagesForgetTick,    // an ID is issued twice by way of pages given back
+  kPageOfARecordReturned,      // a page goes back with a record on it
+  kRestoredPagesNotCharged,    // pages are used again beside the memory limit
   kCount,
 };
 

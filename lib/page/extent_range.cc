@@ -25,6 +25,12 @@ constexpr size_t kNameBytesMax = 64;
 // practice, and far below the 47-bit address space shared by 32 ranges.
 constexpr uint32_t kExtentCountMax = uint32_t{1} << 22;
 
+// A transparent huge page of which parts were returned needs other advice than its neighbours, so
+// its extent stands in a kernel mapping of its own and cuts its neighbours'. A process has 65530
+// mappings, and a range takes at most 2048 of them for this; no more than 2 GiB of a range's
+// records lie that thinly.
+constexpr uint32_t kTransparentSplitMax = 1024;
+
 constexpr int kReservedFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 Status ValidateName(const std::string& name) {
@@ -512,13 +518,25 @@ Status ExtentRange::ReturnSpan(Span span) {
   }
   RemoveFileMappings(span);
   DropFromFile(kind, span);
-  account_.Release(options_.component, BytesOf(span.count));
-  charged_bytes_ -= BytesOf(span.count);
+  const uint64_t charged = ChargedBytesOf(span);
+  account_.Release(options_.component, charged);
+  charged_bytes_ -= charged;
   if (options_.pages.lock_memory && !IsExplicit(kind)) locked_bytes_ -= BytesOf(span.count);
   for (uint32_t extent = span.first; extent < span.end(); ++extent) {
+    const uint32_t pages = extent_at(extent).pages_returned;
+    pages_returned_ -= pages;
+    if (pages > 0 && kind == PageKind::kTransparent2MiB) --transparent_split_count_;
     MutableExtent(extent) = Extent{.state = ExtentState::kReturned};
   }
   return Status::Ok();
+}
+
+uint64_t ExtentRange::ChargedBytesOf(Span span) const {
+  uint64_t bytes = BytesOf(span.count);
+  for (uint32_t extent = span.first; extent < span.end(); ++extent) {
+    bytes -= extent_at(extent).pages_returned * kSmallPageBytes;
+  }
+  return bytes;
 }
 
 void ExtentRange::ReturnToGibPage(Span span) {
@@ -558,6 +576,96 @@ void ExtentRange::DropFreshPages(PageKind kind, Span span) {
   const bool may_hold_records =
       named_file_ != nullptr && options_.backing_file_mode == BackingFileMode::kOpenExisting;
   if (!may_hold_records) DropFromFile(kind, span);
+}
+
+// ---- Parts of extents
+// ----------------------------------------------------------------------------------
+
+bool ExtentRange::CanReturnPages(uint32_t extent) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return MaySplit(extent);
+}
+
+bool ExtentRange::MaySplit(uint32_t extent) const {
+  const Extent& at = extent_at(extent);
+  return at.state == ExtentState::kMapped && !IsExplicit(at.kind) && named_file_ == nullptr &&
+         !options_.pages.lock_memory && !options_.pages.require_huge_pages;
+}
+
+bool ExtentRange::ReturnPages(uint32_t extent, PageSpan pages) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!MaySplit(extent)) return false;
+  FLAGSTONE_CHECK(pages.count > 0 && pages.end() <= kPagesPerExtent &&
+                  extent_at(extent).pages_returned + pages.count <= kPagesPerExtent);
+  const bool first = extent_at(extent).pages_returned == 0;
+  if (first && !BeginSplit(extent)) return false;
+  const uint64_t bytes = pages.count * kSmallPageBytes;
+  std::byte* const address = extent_address(extent) + pages.first * kSmallPageBytes;
+  if (system_.Advise(address, bytes, MADV_DONTNEED) != 0) {
+    if (first) EndSplit(extent);
+    return false;
+  }
+  MutableExtent(extent).pages_returned += static_cast<uint16_t>(pages.count);
+  pages_returned_ += pages.count;
+  account_.Release(options_.component, bytes);
+  charged_bytes_ -= bytes;
+  return true;
+}
+
+// Else the kernel would join what is left to a huge page again, with memory for the empty parts.
+bool ExtentRange::BeginSplit(uint32_t extent) {
+  if (extent_at(extent).kind != PageKind::kTransparent2MiB) return true;
+  if (transparent_split_count_ == kTransparentSplitMax) return false;
+  if (system_.Advise(extent_address(extent), kExtentBytes, MADV_NOHUGEPAGE) != 0) return false;
+  ++transparent_split_count_;
+  return true;
+}
+
+// Where the advice is refused the extent stays on small pages, which costs speed only.
+void ExtentRange::EndSplit(uint32_t extent) {
+  if (extent_at(extent).kind != PageKind::kTransparent2MiB) return;
+  system_.Advise(extent_address(extent), kExtentBytes, MADV_HUGEPAGE);
+  --transparent_split_count_;
+}
+
+Status ExtentRange::RestorePages(uint32_t extent, PageSpan pages) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return Restore(extent, pages.count, pages);
+}
+
+Status ExtentRange::RestoreAllPages(uint32_t extent) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return Restore(extent, extent_at(extent).pages_returned, {0, kPagesPerExtent});
+}
+
+Status ExtentRange::Restore(uint32_t extent, uint32_t page_count, PageSpan pages_to_fill) {
+  if (page_count == 0) return Status::Ok();
+  FLAGSTONE_CHECK(page_count <= extent_at(extent).pages_returned);
+  const bool charged = !base::Planted(base::PlantedBug::kRestoredPagesNotCharged);
+  const uint64_t bytes = charged ? page_count * kSmallPageBytes : 0;
+  Result<base::MemoryCharge> charge = base::MemoryCharge::Take(account_, options_.component, bytes);
+  if (!charge.ok()) return charge.status();
+  if (options_.pages.prefault) {
+    const int error =
+        system_.Populate(extent_address(extent) + pages_to_fill.first * kSmallPageBytes,
+                         pages_to_fill.count * kSmallPageBytes);
+    if (error != 0) {
+      return ErrorFrom(ExplainOrdinary(system_, "madvise(MADV_POPULATE_WRITE)", error, bytes),
+                       {extent, 1});
+    }
+  }
+  charge->Commit();
+  charged_bytes_ += bytes;
+  Extent& restored = MutableExtent(extent);
+  restored.pages_returned -= static_cast<uint16_t>(page_count);
+  pages_returned_ -= page_count;
+  if (restored.pages_returned == 0) EndSplit(extent);
+  return Status::Ok();
+}
+
+uint64_t ExtentRange::bytes_returned_in_parts() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return pages_returned_ * kSmallPageBytes;
 }
 
 // ---- Kernel mappings of explicit pages
@@ -640,11 +748,14 @@ PageReport ExtentRange::Report() const {
   report.requested = options_.pages.page_kind;
   for (const Extent& extent : extents_) {
     if (extent.state == ExtentState::kMapped || extent.on_gib_page) {
-      report.bytes_by_kind[static_cast<size_t>(extent.kind)] += kExtentBytes;
+      report.bytes_by_kind[static_cast<size_t>(extent.kind)] +=
+          kExtentBytes - extent.pages_returned * kSmallPageBytes;
     } else if (extent.state == ExtentState::kReturned) {
       report.bytes_returned += kExtentBytes;
     }
   }
+  report.bytes_returned_in_parts = pages_returned_ * kSmallPageBytes;
+  report.bytes_returned += report.bytes_returned_in_parts;
   report.bytes_reserved = BytesOf(extent_count_max_) - charged_bytes_ - report.bytes_returned;
   report.bytes_locked = locked_bytes_;
   report.fallbacks = fallbacks_;
@@ -663,7 +774,8 @@ Result<PageReport> ExtentRange::Verify() const {
   uint64_t resident = 0;
   for (uint64_t bytes : found.bytes_by_kind) resident += bytes;
   report.bytes_by_kind = found.bytes_by_kind;
-  report.bytes_untouched = found.bytes_writable - std::min(resident, found.bytes_writable);
+  const uint64_t accounted = resident + report.bytes_returned_in_parts;
+  report.bytes_untouched = found.bytes_writable - std::min(accounted, found.bytes_writable);
   report.bytes_locked = found.bytes_locked;
   report.kernel_mapping_count = found.mapping_count;
   report.verification = PageVerification::kBySmaps;

@@ -11,7 +11,8 @@
 // Invariants  1. base() never moves; an address in a mapped extent stays valid until its Return().
 //             2. What Map() reported usable never raises SIGBUS: explicit pages and file blocks
 //                exist before their mapping does.
-//             3. The account holds what is mapped, to the byte; a call that fails changes nothing.
+//             3. The account holds what is mapped less the pages returned out of it, to the byte; a
+//                call that fails changes nothing.
 //             4. A fresh extent reads as zeros, except in a named file that existed before.
 //             5. Our addresses are never unmapped for a moment, so nothing else can move in.
 // Threads     Any; one mutex per range, held across the system calls. Reading and writing the
@@ -96,6 +97,24 @@ class ExtentRange {
   // May be mapped again.
   Status Return(uint32_t first_extent, uint32_t extent_count);
 
+  // Parts of an extent that stays in use. Only ordinary and transparent pages of anonymous memory
+  // can be given back in parts: an explicit page is whole or not there, a hole in a named file
+  // would be filled by the next read, locked pages stay. Nor is it done with require_huge_pages,
+  // because a transparent page ends as small ones.
+  bool CanReturnPages(uint32_t extent) const;
+  // Gives the pages back to the kernel and the account; they read as zeros from then on. The caller
+  // has made sure that nobody writes there, and has not returned any of them before. False: they
+  // stay as they are, because CanReturnPages() is, as many extents are split as may be, or the
+  // kernel does not let go of them (mlockall, vm.max_map_count).
+  bool ReturnPages(uint32_t extent, PageSpan pages);
+  // Before the pages are written again: charges them, and with `prefault` fills them. All of them
+  // were returned. RESOURCE_EXHAUSTED at the memory limit.
+  Status RestorePages(uint32_t extent, PageSpan pages);
+  // All that were returned out of the extent.
+  Status RestoreAllPages(uint32_t extent);
+  // Returned out of extents that are mapped.
+  uint64_t bytes_returned_in_parts() const;
+
   std::byte* base() const { return base_; }
   std::byte* extent_address(uint32_t extent) const { return base_ + extent * kExtentBytes; }
   uint32_t extent_count_max() const { return extent_count_max_; }
@@ -118,6 +137,7 @@ class ExtentRange {
     PageKind kind = PageKind::k4KiB;  // of what backs it: kMapped or on_gib_page
     // The 1 GiB page it shares with 511 others is there, whatever its own state.
     bool on_gib_page = false;
+    uint16_t pages_returned = 0;  // 4 KiB pages, while it is kMapped
   };
   struct Span {
     uint32_t first = 0;
@@ -174,6 +194,13 @@ class ExtentRange {
   int Vacate(Span span, int protection);
   void DropFromFile(PageKind kind, Span span);
   void DropFreshPages(PageKind kind, Span span);
+  // Charged for the mapped extents of the span.
+  uint64_t ChargedBytesOf(Span span) const;
+  bool MaySplit(uint32_t extent) const;
+  bool BeginSplit(uint32_t extent);
+  void EndSplit(uint32_t extent);
+  // `pages_to_fill` with `prefault`.
+  Status Restore(uint32_t extent, uint32_t page_count, PageSpan pages_to_fill);
 
   // Kernel mappings of explicit pages, which the kernel does not join by itself.
   void AddFileMapping(PageKind kind, Span span);
@@ -211,6 +238,8 @@ class ExtentRange {
   std::map<uint32_t, uint32_t> file_mappings_;
   uint64_t charged_bytes_ = 0;
   uint64_t locked_bytes_ = 0;
+  uint64_t pages_returned_ = 0;  // of all extents
+  uint32_t transparent_split_count_ = 0;
   std::vector<PageFallback> fallbacks_;
 };
 

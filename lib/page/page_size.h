@@ -11,16 +11,25 @@ namespace flagstone::page {
 inline constexpr uint64_t kExtentBytes = uint64_t{2} << 20;
 inline constexpr uint64_t kGibBytes = uint64_t{1} << 30;
 inline constexpr uint32_t kExtentsPerGib = kGibBytes / kExtentBytes;
+inline constexpr uint64_t kSmallPageBytes = 4096;
+inline constexpr uint32_t kPagesPerExtent = kExtentBytes / kSmallPageBytes;
+
+// 4 KiB pages of one extent: `count` from number `first` on.
+struct PageSpan {
+  uint32_t first = 0;
+  uint32_t count = 0;
+  uint32_t end() const { return first + count; }
+};
 
 // Bytes of one page; transparent pages count as what they are when the kernel joined them.
 constexpr uint64_t PageBytes(PageKind kind) {
   switch (kind) {
-    case PageKind::k4KiB: return 4096;
+    case PageKind::k4KiB: return kSmallPageBytes;
     case PageKind::kTransparent2MiB:
     case PageKind::k2MiB: return kExtentBytes;
     case PageKind::k1GiB: return kGibBytes;
   }
-  return 4096;
+  return kSmallPageBytes;
 }
 
 constexpr bool IsExplicit(PageKind kind) {

@@ -34,6 +34,7 @@ Result<std::atomic<uint16_t>*> MapOwnerTable(uint64_t count) {
 // A free extent before it is used again: mapped, all zeros.
 Status MakeUsable(page::ExtentRange& range, uint32_t extent) {
   if (range.state(extent) == page::ExtentState::kMapped) {
+    FLAGSTONE_RETURN_IF_ERROR(range.RestoreAllPages(extent));
     std::memset(static_cast<void*>(range.extent_address(extent)), 0, kExtentBytes);
     return Status::Ok();
   }
@@ -396,7 +397,9 @@ void ClassSpace::ReturnVersionExtent(Slab* slab) {
 
 ExtentCounts ClassSpace::counts() const {
   base::MutexLock lock(&mutex_);
-  return counts_;
+  ExtentCounts counts = counts_;
+  counts.home_bytes_returned_in_parts = home_->bytes_returned_in_parts();
+  return counts;
 }
 
 }  // namespace flagstone::slab

@@ -49,6 +49,7 @@ struct ExtentCounts {
   uint64_t home_owned = 0;
   uint64_t home_shared = 0;
   uint64_t home_returned = 0;
+  uint64_t home_bytes_returned_in_parts = 0;  // out of extents that are mapped
 };
 
 class ClassSpace {
@@ -71,6 +72,8 @@ class ClassSpace {
   uint64_t home_extents_max() const { return home_extents_max_; }
   const page::ExtentRange& home_range() const { return *home_; }
   const page::ExtentRange& version_range() const { return *versions_; }
+  // To return pages out of extents in use, and restore them.
+  page::ExtentRange& home_pages() { return *home_; }
 
   // A slab for the table: shared ones first, as long as it owns few and its runs are at most half a
   // shared slab, then whole extents. It holds at least one run, and its tick floor is below
@@ -88,6 +91,10 @@ class ClassSpace {
   // First half of returning: readers are told that the slab's extent holds nothing.
   void RetractHomeSlab(const Slab& slab);
 
+  // False for a slab of a shared extent, also where one table has all of them.
+  bool CoversExtent(const Slab& slab) const {
+    return slab.end_index - slab.first_index > slots_per_shared_slab();
+  }
   // The slab that holds this slot; nullptr when the extent is not in use.
   Slab* SlabOf(uint32_t extent, uint32_t index);
 

@@ -10,21 +10,32 @@
 // Place       The unit that tables own (home slots) and version pools grow by (version slots). The
 //             functions are templates over the atomics policy: tests/model runs them too.
 // Invariants  1. Every slot is exactly one of: never used (at or above next_unused), free (linked
-//                here), or taken.
+//                here), returned (lies on a page that was given back), or taken.
 //             2. free_count is the length of the list from free_head to free_tail.
+//             3. All slots on a returned page are returned ones: it reads as zeros.
 // Threads     Under the mutex of the owner (TableSlots, VersionPool).
 #ifndef FLAGSTONE_LIB_SLAB_SLAB_H_
 #define FLAGSTONE_LIB_SLAB_SLAB_H_
 
 #include <algorithm>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
 #include "flagstone/internal/slot.h"
 #include "flagstone/internal/table_view.h"
+#include "lib/page/page_size.h"
 
 namespace flagstone::slab {
+
+// The 4 KiB pages of an extent that were given back while records stay on others. Their slots have
+// forgotten their last ticks and their places in the list of free slots.
+struct ReturnedPages {
+  std::bitset<page::kPagesPerExtent> pages;
+  uint32_t slot_count = 0;  // runs with a byte on such a page
+  uint32_t tick_floor = 0;  // highest tick of their IDs: they issue later ones only
+};
 
 struct Slab {
   uint32_t extent = 0;       // number of the extent in the class's range
@@ -41,10 +52,15 @@ struct Slab {
   Slab* next_queued = nullptr;  // in that list, where it is linked through the slabs
   // Of version slots only: the indexes of the free ones, the last freed on top.
   std::unique_ptr<uint16_t[]> free_stack;
+  // Of home slots only; nullptr: all pages are there.
+  std::unique_ptr<ReturnedPages> returned;
 
   bool has_unused() const { return next_unused != end_index; }
   uint32_t unused_count() const { return (end_index - next_unused) / run_slots; }
-  uint32_t used_count() const { return (next_unused - first_index) / run_slots - free_count; }
+  uint32_t returned_count() const { return returned == nullptr ? 0 : returned->slot_count; }
+  uint32_t used_count() const {
+    return (next_unused - first_index) / run_slots - free_count - returned_count();
+  }
   bool empty() const { return used_count() == 0; }
   // True when `index` is the first slot of one of its runs.
   bool Has(uint32_t index) const {

@@ -49,6 +49,7 @@ bool TakeFreeSlots(SlabQueue& with_free, HomeSlotCache& cache, uint32_t batch, u
 template <typename At>
 uint32_t HighestTick(const Slab& slab, At&& at) {
   uint32_t highest = slab.tick_floor;
+  if (slab.returned != nullptr) highest = std::max(highest, slab.returned->tick_floor);
   for (uint32_t here = slab.free_head; here != 0; here = NextFree(*at(slab, here - 1))) {
     highest = std::max(highest, FreeSlotTick(*at(slab, here - 1)));
   }

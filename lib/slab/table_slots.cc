@@ -49,11 +49,16 @@ Status TableSlots::Refill(HomeSlotCache& cache) {
     const uint32_t tick = ticks_.Current();
     if (tick == id::kNoTick) return TicksUsedUp();
     if (TakeFree(cache, tick) || TakeUnused(cache, tick)) return Status::Ok();
+    const Result<bool> restored = TakeReturned(cache, tick);
+    if (!restored.ok()) return restored.status();
+    if (*restored) return Status::Ok();
     Status grown = Grow(tick);
     if (grown.ok()) continue;
-    // All memory is in use. If free slots, or extents that were given back, only wait for the next
+    // All memory is in use. If free slots, or memory that was given back, only wait for the next
     // tick, let it come early.
-    if (with_free_.empty() && !space_.WaitsForLaterTick(tick)) return grown;
+    if (with_free_.empty() && !ReturnedWaitForLaterTick(tick) && !space_.WaitsForLaterTick(tick)) {
+      return grown;
+    }
     if (Result<uint32_t> later = ticks_.RunAhead(tick); !later.ok()) return later.status();
   }
 }
@@ -86,6 +91,7 @@ bool TableSlots::TakeUnused(HomeSlotCache& cache, uint32_t current_tick) {
 void TableSlots::ReserveSlab() {
   if (slabs_.size() == slabs_.capacity()) slabs_.reserve(2 * slabs_.size() + 1);
   with_unused_.reserve(slabs_.capacity());
+  with_returned_.reserve(slabs_.capacity());
 }
 
 Status TableSlots::Grow(uint32_t current_tick) {
@@ -138,6 +144,8 @@ Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
     if (!slab.has_unused()) std::erase(with_unused_, &slab);
     return Status::Ok();
   }
+  const page::PageSpan pages = PagesOfSlot(slab, space_.geometry().stride, index);
+  while (AnyReturned(slab, pages)) FLAGSTONE_RETURN_IF_ERROR(RestorePagesAt(slab, pages.first));
   const internal::SlotHeader& header = *at(index);
   const uint32_t last_tick = FreeSlotTick(header);
   if (!RemoveFree(slab, index, at)) {
@@ -211,6 +219,7 @@ size_t TableSlots::RetractEmptySlabs() {
     if (!slab->empty()) return false;
     if (slab->queued) with_free_.Remove(*slab);
     std::erase(with_unused_, slab);
+    std::erase(with_returned_, slab);
     if (IsWholeExtent(*slab)) owned_.Clear(slab->extent);
     space_.RetractHomeSlab(*slab);
     retracted_.push_back(slab);
@@ -234,6 +243,102 @@ void TableSlots::ReturnRetracted(const std::function<bool(uint64_t, uint64_t)>& 
   });
 }
 
+// --- pages out of extents in use
+
+void TableSlots::ReturnSparsePages() {
+  for (size_t i = 0;; ++i) {
+    base::MutexLock lock(&mutex_);  // anew for each slab, so that an insert waits for one at most
+    if (i >= slabs_.size()) return;
+    ReturnPagesOf(*slabs_[i]);
+  }
+}
+
+void TableSlots::ReturnPagesOf(Slab& slab) {
+  const uint32_t stride = space_.geometry().stride;
+  const auto at = SlotAt(slab);
+  // What this skips would be found out below, after a walk over all slots.
+  const uint64_t used_bytes = uint64_t{slab.used_count()} * slab.run_slots * stride;
+  const bool may_be_sparse = slab.free_count > 0 && used_bytes <= kExtentBytes / 2;
+  page::ExtentRange& range = space_.home_pages();
+  if (!may_be_sparse || !space_.CoversExtent(slab) || !range.CanReturnPages(slab.extent)) return;
+  std::vector<FreeSlot> free;
+  free.reserve(slab.free_count);
+  for (uint32_t here = slab.free_head; here != 0; here = NextFree(*at(here - 1))) {
+    free.push_back({here - 1, FreeSlotTick(*at(here - 1))});
+  }
+  PageSet empty = EmptyPages(slab, stride, free);
+  if (empty.count() < kSparsePagesMin) return;
+  const bool first = slab.returned == nullptr;
+  if (first) slab.returned = std::make_unique<ReturnedPages>();
+  ReturnedPages& returned = *slab.returned;
+  empty &= ~returned.pages;
+  for (page::PageSpan next = NextStretch(empty, 0); next.count > 0;
+       next = NextStretch(empty, next.end())) {
+    if (!range.ReturnPages(slab.extent, next)) break;  // the others stay, as they were
+    for (uint32_t page = next.first; page < next.end(); ++page) returned.pages.set(page);
+  }
+  if (first && returned.pages.none()) {
+    slab.returned.reset();
+    return;
+  }
+  if (first) with_returned_.push_back(&slab);
+  // The list led through the slots that are gone. A slab without free slots may stay queued.
+  slab.free_head = slab.free_tail = slab.free_count = 0;
+  for (const FreeSlot& slot : free) {
+    if (!AnyReturned(slab, PagesOfSlot(slab, stride, slot.index))) {
+      PushFreeAtTail(slab, slot.index, slot.last_tick, at);
+      continue;
+    }
+    ++returned.slot_count;
+    if (!base::Planted(base::PlantedBug::kReturnedPagesForgetTick)) {
+      returned.tick_floor = std::max(returned.tick_floor, slot.last_tick);
+    }
+  }
+}
+
+bool TableSlots::ReturnedWaitForLaterTick(uint32_t current_tick) const {
+  return std::any_of(with_returned_.begin(), with_returned_.end(), [&](const Slab* slab) {
+    return !id::MayIssue(slab->returned->tick_floor, current_tick);
+  });
+}
+
+Result<bool> TableSlots::TakeReturned(HomeSlotCache& cache, uint32_t current_tick) {
+  const auto usable = std::find_if(with_returned_.rbegin(), with_returned_.rend(),
+                                   [current_tick](const Slab* slab) {
+                                     return id::MayIssue(slab->returned->tick_floor, current_tick);
+                                   });
+  if (usable == with_returned_.rend()) return false;
+  Slab& slab = **usable;
+  const uint32_t free_before = slab.free_count;
+  while (slab.returned != nullptr && slab.free_count - free_before < batch_) {
+    const Status restored = RestorePagesAt(slab, 0);
+    if (!restored.ok() && slab.free_count == free_before) return restored;
+    if (!restored.ok()) break;
+  }
+  return TakeFree(cache, current_tick);
+}
+
+Status TableSlots::RestorePagesAt(Slab& slab, uint32_t page) {
+  const uint32_t stride = space_.geometry().stride;
+  ReturnedPages& returned = *slab.returned;
+  page::PageSpan pages = NextStretch(returned.pages, page);
+  const IndexRange first = SlotsOnPages(slab, stride, {pages.first, 1});
+  pages.count = std::min(pages.count, PagesOfSlot(slab, stride, first.begin).end() - pages.first);
+  FLAGSTONE_RETURN_IF_ERROR(space_.home_pages().RestorePages(slab.extent, pages));
+  for (uint32_t i = pages.first; i < pages.end(); ++i) returned.pages.reset(i);
+  const IndexRange slots = SlotsOnPages(slab, stride, pages);
+  for (uint32_t index = slots.begin; index < slots.end; index += slab.run_slots) {
+    if (AnyReturned(slab, PagesOfSlot(slab, stride, index))) continue;
+    --returned.slot_count;
+    GiveOne(slab, index, returned.tick_floor);
+  }
+  if (returned.pages.none()) {
+    std::erase(with_returned_, &slab);
+    slab.returned.reset();
+  }
+  return Status::Ok();
+}
+
 SlotOccupancy TableSlots::occupancy() const {
   base::MutexLock lock(&mutex_);
   SlotOccupancy sum;
@@ -241,7 +346,7 @@ SlotOccupancy TableSlots::occupancy() const {
   sum.retired = retired_count_ * owner_.run_slots;
   for (const Slab* slab : slabs_) {
     sum.used += uint64_t{slab->used_count()} * owner_.run_slots;
-    sum.free += uint64_t{slab->free_count} * owner_.run_slots;
+    sum.free += uint64_t{slab->free_count + slab->returned_count()} * owner_.run_slots;
     sum.unused += uint64_t{slab->unused_count()} * owner_.run_slots;
   }
   sum.used -= sum.retired;

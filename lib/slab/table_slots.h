@@ -26,6 +26,7 @@
 #include "lib/slab/owned_extents.h"
 #include "lib/slab/slab.h"
 #include "lib/slab/slot_cache.h"
+#include "lib/slab/sparse_pages.h"
 
 namespace flagstone::slab {
 
@@ -35,7 +36,7 @@ struct SlotOccupancy {
   uint64_t slab_count = 0;
   uint64_t used =
       0;  // handed out: records, records of running transactions, slots cached by sessions
-  uint64_t free = 0;
+  uint64_t free = 0;    // those on returned pages included
   uint64_t unused = 0;  // never used since the slab was taken
   uint64_t retired = 0;
 
@@ -74,6 +75,12 @@ class TableSlots {
   size_t RetractEmptySlabs();
   void ReturnRetracted(const std::function<bool(uint64_t from, uint64_t to)>& guarded);
 
+  // Gives back the pages without a record of extents that are the table's own and hardly used
+  // (kSparsePagesMin); their slots can be taken again at any time, for later ticks. Nobody is on
+  // them: a slot is free only after a grace period and without a guard, and who comes by with a
+  // stale ID finds ID 0 there before and after.
+  void ReturnSparsePages();
+
   SlotOccupancy occupancy() const;
   ClassSpace& space() { return space_; }
 
@@ -86,6 +93,14 @@ class TableSlots {
   bool TakeFree(HomeSlotCache& cache, uint32_t current_tick) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TakeUnused(HomeSlotCache& cache, uint32_t current_tick)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Restores pages whose slots may issue the tick, and takes from them. False: there are none.
+  Result<bool> TakeReturned(HomeSlotCache& cache, uint32_t current_tick)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool ReturnedWaitForLaterTick(uint32_t current_tick) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ReturnPagesOf(Slab& slab) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The first returned pages from `page` on, as far as one slot reaches; their slots are free
+  // again.
+  Status RestorePagesAt(Slab& slab, uint32_t page) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Room for one more slab, so that what is taken cannot be lost.
   void ReserveSlab() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status Grow(uint32_t current_tick) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -109,7 +124,8 @@ class TableSlots {
   OwnedExtents owned_ ABSL_GUARDED_BY(mutex_);
   std::vector<Slab*> slabs_ ABSL_GUARDED_BY(mutex_);
   SlabQueue with_free_ ABSL_GUARDED_BY(mutex_);
-  std::vector<Slab*> with_unused_ ABSL_GUARDED_BY(mutex_);  // has room for all of slabs_
+  std::vector<Slab*> with_unused_ ABSL_GUARDED_BY(mutex_);    // has room for all of slabs_
+  std::vector<Slab*> with_returned_ ABSL_GUARDED_BY(mutex_);  // has room for all of slabs_
   std::vector<Slab*> retracted_ ABSL_GUARDED_BY(mutex_);
   uint64_t retired_count_ ABSL_GUARDED_BY(mutex_) = 0;
 };

@@ -280,6 +280,7 @@ PageReport StoreCore::SumPages(bool verify) const {
     }
     sum.bytes_untouched += report.bytes_untouched;
     sum.bytes_returned += report.bytes_returned;
+    sum.bytes_returned_in_parts += report.bytes_returned_in_parts;
     sum.bytes_reserved += report.bytes_reserved;
     sum.bytes_locked += report.bytes_locked;
     sum.fallbacks.insert(sum.fallbacks.end(), report.fallbacks.begin(), report.fallbacks.end());

@@ -461,13 +461,15 @@ uint64_t Tidier::CompactStorage() {
   base::MutexLock lock(&mutex_);
   const auto mapped_bytes = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     uint64_t extents = 0;
+    uint64_t bytes_returned_in_parts = 0;
     for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
       if (const ClassState* state = engine_.class_state(size_class)) {
         const slab::ExtentCounts counts = state->space->counts();
         extents += counts.home_mapped - counts.home_returned + counts.version_mapped;
+        bytes_returned_in_parts += counts.home_bytes_returned_in_parts;
       }
     }
-    return extents * kExtentBytes;
+    return extents * kExtentBytes - bytes_returned_in_parts;
   };
   const uint64_t before = mapped_bytes();
   // Bring home and free: what one cycle unlinks, the next one frees.
@@ -482,6 +484,7 @@ uint64_t Tidier::CompactStorage() {
     for (auto& part : engine_.table(number)->parts) {
       TablePart* const at = part.load(std::memory_order_acquire);
       if (at != nullptr && at->slots.RetractEmptySlabs() > 0) retracted.push_back(&at->slots);
+      if (at != nullptr) at->slots.ReturnSparsePages();
     }
   }
   if (!retracted.empty()) {

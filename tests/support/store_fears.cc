@@ -3,7 +3,9 @@
 #include <atomic>
 #include <cstdint>
 #include <future>
+#include <optional>
 #include <thread>
+#include <unordered_set>
 #include <vector>
 
 #include "lib/base/manual_clock.h"
@@ -219,6 +221,85 @@ std::string EndManySessions() {
   }
   const uint64_t used = store.Statistics().tables[0].slots_used;
   return used == 100 ? "" : std::to_string(used) + " slots are in use by 100 records";
+}
+
+namespace {
+
+uint64_t Resident(const Store& store) {
+  uint64_t sum = 0;
+  const Result<PageReport> report = store.VerifyPages();
+  if (!report.ok()) return 0;
+  for (const uint64_t bytes : report->bytes_by_kind) sum += bytes;
+  return sum;
+}
+
+}  // namespace
+
+std::string SplitSparseExtents(PageKind kind) {
+  base::ManualClock clock(kStart);
+  StoreOptions options = TestStoreOptions();
+  options.clock = &clock;
+  options.pages.page_kind = kind;
+  Store store = *Store::OpenInMemory(options);
+  const auto table = *store.CreateTableOf<Row>("rows");
+  Session session = *store.NewSession();
+  std::unordered_set<uint64_t> issued;
+  std::vector<RecordId> kept, gone;
+  const auto insert = [&](uint64_t value) -> std::optional<RecordId> {
+    const Result<RecordId> id = session.Insert(table, RowOf(value));
+    if (!id.ok() || !issued.insert(id->value()).second) return std::nullopt;
+    return *id;
+  };
+  for (uint64_t i = 0; i < 120'000; ++i) {
+    const std::optional<RecordId> id = insert(i);
+    if (!id.has_value()) return "record " + std::to_string(i) + " has no ID of its own";
+    (i % 1'000 == 0 ? kept : gone).push_back(*id);
+  }
+  for (const RecordId id : gone) {
+    if (!*session.Delete(table, id)) return "a record is gone";
+  }
+  Settle(store);
+  const uint64_t used = store.Statistics().memory.used_bytes;
+  const uint64_t resident = Resident(store);
+  const uint64_t returned = *store.CompactStorage();
+  const StoreStatistics statistics = store.Statistics();
+  // Ten extents and more with about twelve records each.
+  if (statistics.pages.bytes_returned_in_parts < 10 * (1 << 20)) {
+    return "only " + std::to_string(statistics.pages.bytes_returned_in_parts) +
+           " bytes of sparse extents went back";
+  }
+  if (returned < statistics.pages.bytes_returned_in_parts) return "CompactStorage() says less";
+  if (used - statistics.memory.used_bytes != returned) return "the account says something else";
+  if (Resident(store) + statistics.pages.bytes_returned_in_parts > resident) {
+    return "the system has not got " + std::to_string(returned) + " bytes";
+  }
+  const auto look = [&]() -> std::string {
+    for (size_t i = 0; i < kept.size(); ++i) {
+      const TypedGuard<Row> row = session.Get(table, kept[i]);
+      if (!row) return "a record that stayed is absent";
+      if (row->values[0] != i * 1'000 || row->values[11] != i * 1'000) {
+        return "a record that stayed has other bytes";
+      }
+    }
+    for (const RecordId id : gone) {
+      if (session.Get(table, id)) return "a deleted record came back";
+    }
+    return "";
+  };
+  if (std::string wrong = look(); !wrong.empty()) return wrong;
+  // Within their tick, and after it, until the pages are needed again.
+  for (uint64_t i = 0; i < 118'000; ++i) {
+    if (i == 40'000) clock.AdvanceSeconds(1);
+    if (!insert(i).has_value()) return "an ID is issued twice, or none at all";
+  }
+  const StoreStatistics full = store.Statistics();
+  if (full.pages.bytes_returned_in_parts == statistics.pages.bytes_returned_in_parts) {
+    return "the slots of returned pages are not used again";
+  }
+  uint64_t mapped = 0;
+  for (const uint64_t bytes : full.pages.bytes_by_kind) mapped += bytes;
+  if (full.memory.used_bytes != mapped) return "pages in use are not charged";
+  return look();
 }
 
 }  // namespace flagstone::testkit

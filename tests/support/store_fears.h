@@ -8,6 +8,8 @@
 #include <chrono>
 #include <string>
 
+#include "flagstone/page_options.h"
+
 namespace flagstone::testkit {
 
 // CompactStorage() ends within `limit` while other threads go on changing records.
@@ -31,6 +33,11 @@ std::string GuardASlotOfAnEmptySlab();
 
 // Sessions that end leave nothing of what they held in advance behind.
 std::string EndManySessions();
+
+// Of extents that hold few records the empty pages go back to the system, also on transparent huge
+// pages; the records stay, IDs of deleted ones stay absent, and the slots are used again for later
+// ticks, within the memory limit.
+std::string SplitSparseExtents(PageKind kind);
 
 }  // namespace flagstone::testkit
 

@@ -24,6 +24,11 @@ TEST(StoreFearsTest, AnExtentIsNotGivenBackUnderAGuard) {
   EXPECT_EQ(GuardASlotOfAnEmptySlab(), "");
 }
 
+TEST(StoreFearsTest, SparseExtentsGiveTheirEmptyPagesBackAndNothingElse) {
+  EXPECT_EQ(SplitSparseExtents(PageKind::k4KiB), "");
+  EXPECT_EQ(SplitSparseExtents(PageKind::kTransparent2MiB), "");
+}
+
 TEST(StoreFearsTest, SessionsThatEndLeaveNothingBehind) { EXPECT_EQ(EndManySessions(), ""); }
 
 }  // namespace

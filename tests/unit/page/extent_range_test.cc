@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -416,6 +417,150 @@ TEST_F(ExtentRangeTest, AChildHasNoneOfTheMemory) {
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
+}
+
+// ---- Parts of extents
+// ----------------------------------------------------------------------------------
+
+class PartsTest : public ExtentRangeTest, public testing::WithParamInterface<PageKind> {
+ protected:
+  static uint64_t Resident(const ExtentRange& range) {
+    uint64_t sum = 0;
+    const PageReport report = range.Verify().value();
+    for (const uint64_t bytes : report.bytes_by_kind) sum += bytes;
+    return sum;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Kinds, PartsTest,
+                         testing::Values(PageKind::k4KiB, PageKind::kTransparent2MiB));
+
+TEST_P(PartsTest, ReturnedPagesLeaveTheKernelAndTheAccountAndTheOthersStay) {
+  const auto range = Open(Options(GetParam()));
+  ASSERT_TRUE(range->Map(0, 3).ok());
+  std::memset(range->base(), 0xab, 3 * kExtentBytes);
+  ASSERT_EQ(Resident(*range), 3 * kExtentBytes);
+  ASSERT_TRUE(range->CanReturnPages(1));
+  ASSERT_TRUE(range->ReturnPages(1, {10, 100}));
+  ASSERT_TRUE(range->ReturnPages(1, {200, 312}));
+  const uint64_t returned = 412 * kSmallPageBytes;
+  EXPECT_EQ(Resident(*range), 3 * kExtentBytes - returned);
+  EXPECT_EQ(account_.used_bytes(), 3 * kExtentBytes - returned);
+  EXPECT_EQ(range->bytes_returned_in_parts(), returned);
+  const PageReport report = range->Verify().value();
+  EXPECT_EQ(report.bytes_returned_in_parts, returned);
+  EXPECT_EQ(report.bytes_returned, returned);
+  EXPECT_EQ(report.bytes_untouched, 0u);
+  const std::byte* at = range->extent_address(1);
+  for (uint32_t page = 0; page < kPagesPerExtent; ++page) {
+    const bool gone = (page >= 10 && page < 110) || page >= 200;
+    ASSERT_EQ(at[page * kSmallPageBytes], gone ? std::byte{0} : std::byte{0xab}) << page;
+  }
+  // To have read them brings nothing back.
+  EXPECT_EQ(Resident(*range), 3 * kExtentBytes - returned);
+}
+
+TEST_P(PartsTest, RestoredPagesAreChargedAndWritable) {
+  const auto range = Open(Options(GetParam()));
+  ASSERT_TRUE(range->Map(0, 1).ok());
+  std::memset(range->base(), 0xab, kExtentBytes);
+  ASSERT_TRUE(range->ReturnPages(0, {256, 256}));
+  ASSERT_TRUE(range->RestorePages(0, {256, 1}).ok());
+  std::memset(range->base() + 256 * kSmallPageBytes, 1, kSmallPageBytes);
+  EXPECT_EQ(account_.used_bytes(), 257 * kSmallPageBytes);
+  EXPECT_EQ(Resident(*range), 257 * kSmallPageBytes);
+  ASSERT_TRUE(range->RestoreAllPages(0).ok());
+  EXPECT_EQ(account_.used_bytes(), kExtentBytes);
+  EXPECT_EQ(range->Report().bytes_returned, 0u);
+  ASSERT_TRUE(range->ReturnPages(0, {0, 512}));
+  EXPECT_EQ(account_.used_bytes(), 0u);
+}
+
+TEST_P(PartsTest, AnExtentGoesBackAsAWholeWithPartsOfItGoneBefore) {
+  const auto range = Open(Options(GetParam()));
+  ASSERT_TRUE(range->Map(0, 2).ok());
+  std::memset(range->base(), 0xab, 2 * kExtentBytes);
+  ASSERT_TRUE(range->ReturnPages(0, {0, 300}));
+  ASSERT_TRUE(range->Return(0, 1).ok());
+  EXPECT_EQ(account_.used_bytes(), kExtentBytes);
+  EXPECT_EQ(range->bytes_returned_in_parts(), 0u);
+  ASSERT_TRUE(range->Map(0, 1).ok());
+  EXPECT_EQ(account_.used_bytes(), 2 * kExtentBytes);
+  EXPECT_TRUE(AllZero(range->base()));
+  std::memset(range->base(), 1, kExtentBytes);
+}
+
+TEST_P(PartsTest, AtTheMemoryLimitPagesStayReturned) {
+  base::MemoryAccount small(LimitOf(2 * kExtentBytes));
+  Result<std::unique_ptr<ExtentRange>> range =
+      ExtentRange::Reserve(Options(GetParam()), small, system_);
+  ASSERT_TRUE((*range)->Map(0, 1).ok());
+  ASSERT_TRUE((*range)->ReturnPages(0, {0, 2}));
+  base::MemoryCharge other = *base::MemoryCharge::Take(
+      small, MemoryComponent::kOther, small.limit_bytes() - kExtentBytes - small.used_bytes());
+  EXPECT_EQ((*range)->RestorePages(0, {0, 1}).code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ((*range)->bytes_returned_in_parts(), 2 * kSmallPageBytes);
+  other.Release();
+  EXPECT_TRUE((*range)->RestorePages(0, {0, 2}).ok());
+}
+
+TEST_P(PartsTest, WhatTheKernelKeepsStaysChargedAndAsItWas) {
+  const auto range = Open(Options(GetParam()));
+  ASSERT_TRUE(range->Map(0, 1).ok());
+  std::memset(range->base(), 0xab, kExtentBytes);
+  system_.on_advise = [](int advice) { return advice == MADV_DONTNEED ? EINVAL : 0; };
+  EXPECT_FALSE(range->ReturnPages(0, {0, 512}));
+  EXPECT_EQ(account_.used_bytes(), kExtentBytes);
+  EXPECT_EQ(range->base()[0], std::byte{0xab});
+}
+
+TEST_F(ExtentRangeTest, TransparentPagesAreSplitUpToABoundAndJoinedAgain) {
+  ExtentRangeOptions options = Options(PageKind::kTransparent2MiB);
+  options.extent_count_max = 1026;
+  const auto range = Open(options);
+  ASSERT_TRUE(range->Map(0, 1026).ok());
+  if (range->page_kind(0) != PageKind::kTransparent2MiB) GTEST_SKIP() << "no transparent pages";
+  int joined = 0;
+  system_.on_advise = [&joined](int advice) {
+    joined += advice == MADV_HUGEPAGE ? 1 : 0;
+    return 0;
+  };
+  for (uint32_t extent = 0; extent < 1024; ++extent) {
+    ASSERT_TRUE(range->ReturnPages(extent, {0, 256})) << extent;
+  }
+  EXPECT_FALSE(range->ReturnPages(1024, {0, 256}));
+  EXPECT_EQ(joined, 0);
+  ASSERT_TRUE(range->RestoreAllPages(7).ok());
+  EXPECT_EQ(joined, 1);
+  EXPECT_TRUE(range->ReturnPages(1024, {0, 256}));
+  ASSERT_TRUE(range->Return(8, 1).ok());
+  EXPECT_TRUE(range->ReturnPages(1025, {0, 256}));
+}
+
+TEST_F(ExtentRangeTest, ExplicitLockedRequiredAndNamedPagesAreNotReturnedInParts) {
+  system_.pretends_explicit_pages = true;
+  const auto explicit_pages = Open(Options(PageKind::k2MiB));
+  ExtentRangeOptions locked = Options(PageKind::k4KiB);
+  locked.pages.lock_memory = true;
+  const auto locked_pages = Open(locked);
+  ExtentRangeOptions required = Options(PageKind::kTransparent2MiB);
+  required.pages.require_huge_pages = true;
+  const auto required_pages = Open(required);
+  const std::string directory = "/dev/shm/flagstone-parts-" + std::to_string(getpid());
+  ASSERT_EQ(mkdir(directory.c_str(), 0700), 0);
+  ExtentRangeOptions named = Options(PageKind::k4KiB);
+  named.pages.backing_directory = directory;
+  const auto named_pages = Open(named);
+  for (ExtentRange* range :
+       {explicit_pages.get(), locked_pages.get(), required_pages.get(), named_pages.get()}) {
+    EXPECT_FALSE(range->CanReturnPages(0));  // not mapped
+    if (!range->Map(0, 1).ok()) continue;    // locked memory and huge pages are not always granted
+    const uint64_t used = account_.used_bytes();
+    EXPECT_FALSE(range->CanReturnPages(0));
+    EXPECT_FALSE(range->ReturnPages(0, {0, 512}));
+    EXPECT_EQ(account_.used_bytes(), used);
+  }
+  unlink((directory + "/class-640.extents").c_str());
+  rmdir(directory.c_str());
 }
 
 }  // namespace

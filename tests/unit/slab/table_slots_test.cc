@@ -1,8 +1,11 @@
 #include "lib/slab/table_slots.h"
 
 #include <algorithm>
+#include <cstring>
+#include <map>
 #include <set>
 
+#include "tests/support/seeded_random.h"
 #include "tests/unit/slab/slab_fixture.h"
 
 namespace flagstone::slab {
@@ -107,6 +110,177 @@ TEST_F(TableSlotsTest, AGuardedSlabIsNotReturned) {
   EXPECT_EQ(space_->counts().home_shared, 0u);
 }
 
+// --- pages out of extents in use
+
+// The table's shared extent and three of its own, in which every 97th slot stays taken in the
+// first half, and all of them in the second.
+class SparseSlotsTest : public TableSlotsTest {
+ protected:
+  SparseSlotsTest() {
+    taken_ = Take(slots_, 4 * size_t{SizeClassSlotsPerExtent(kClass)} - kSlabsPerSharedExtent);
+    for (const uint32_t slot : taken_) {
+      const uint32_t index = slot & space_->geometry().index_mask;
+      const bool stays = ExtentOf(slot) == 0 || index % 97 == 0 || index >= 3'000;
+      (stays ? kept_ : freed_).push_back(slot);
+      std::memset(static_cast<void*>(At(slot)), 0x5a, space_->geometry().stride);
+    }
+    tick_ = ticks_->Current();
+    Give(slots_, freed_, tick_);
+    used_bytes_ = account_.used_bytes();
+    occupancy_ = slots_.occupancy();
+    slots_.ReturnSparsePages();
+  }
+  internal::SlotHeader* At(uint32_t slot) const {
+    return space_->geometry().HomeAt(ExtentOf(slot), slot & space_->geometry().index_mask);
+  }
+  void ExpectKeptSlotsIntact() const {
+    for (const uint32_t slot : kept_) {
+      const auto* bytes = reinterpret_cast<const unsigned char*>(At(slot));
+      for (uint32_t i = 0; i < space_->geometry().stride; ++i) ASSERT_EQ(bytes[i], 0x5a) << slot;
+    }
+  }
+  uint64_t returned_bytes() const { return space_->counts().home_bytes_returned_in_parts; }
+
+  std::vector<uint32_t> taken_, kept_, freed_;
+  uint32_t tick_ = 0;
+  uint64_t used_bytes_ = 0;
+  SlotOccupancy occupancy_;
+};
+
+TEST_F(SparseSlotsTest, PagesWithoutARecordGoBackAndTheAccountSaysSo) {
+  // 3,000 slots of 512 bytes lie on 375 pages, of which 31 have one that stays.
+  EXPECT_EQ(returned_bytes(), 3 * 344 * page::kSmallPageBytes);
+  EXPECT_EQ(account_.used_bytes(), used_bytes_ - returned_bytes());
+  EXPECT_EQ(slots_.occupancy().used, occupancy_.used);
+  EXPECT_EQ(slots_.occupancy().free, occupancy_.free);
+  ExpectKeptSlotsIntact();
+  // Who comes by with a stale ID reads zeros.
+  for (const uint32_t slot : freed_) ASSERT_EQ(At(slot)->id.load(), 0u);
+  // Another time there is nothing more to return.
+  const uint64_t returned = returned_bytes();
+  slots_.ReturnSparsePages();
+  EXPECT_EQ(returned_bytes(), returned);
+}
+
+TEST_F(SparseSlotsTest, TheirSlotsAreTakenAgainOnceEachForALaterTickOnlyAndCharged) {
+  const std::set<uint32_t> freed(freed_.begin(), freed_.end());
+  // At this tick another extent is taken, all of it.
+  const uint64_t others = occupancy_.unused + SizeClassSlotsPerExtent(kClass);
+  for (const uint32_t slot : Take(slots_, others)) {
+    ASSERT_FALSE(freed.contains(slot)) << slot;
+  }
+  NextTick();
+  const uint64_t before = account_.used_bytes();
+  const std::vector<uint32_t> again = Take(slots_, freed_.size());
+  EXPECT_EQ(std::set<uint32_t>(again.begin(), again.end()).size(), again.size());
+  size_t reused = 0;
+  for (const uint32_t slot : again) reused += freed.contains(slot) ? 1 : 0;
+  EXPECT_EQ(reused, freed_.size());
+  EXPECT_EQ(returned_bytes(), 0u);
+  EXPECT_EQ(account_.used_bytes() - before, 3 * 344 * page::kSmallPageBytes);
+  for (const uint32_t slot : again) std::memset(static_cast<void*>(At(slot)), 1, 512);
+  ExpectKeptSlotsIntact();
+}
+
+TEST_F(SparseSlotsTest, ASlotOnAReturnedPageIsTakenByItsNumberForALaterTick) {
+  const uint32_t slot = 2u << space_->geometry().index_bits | 8;
+  ASSERT_EQ(At(slot)->version.load(), 0u);  // its page is gone
+  const Status same = slots_.TakeAt(slot, tick_);
+  EXPECT_EQ(same.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(same.message().find("tick " + std::to_string(tick_)), std::string::npos);
+  EXPECT_TRUE(slots_.TakeAt(slot, tick_ + 1).ok());
+  EXPECT_EQ(slots_.TakeAt(slot, tick_ + 2).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(slots_.occupancy().used, occupancy_.used + 1);
+  ExpectKeptSlotsIntact();
+}
+
+TEST_F(SparseSlotsTest, AnExtentThatIsEmptiedLaterGoesBackWithItsHighestTick) {
+  std::vector<uint32_t> rest;
+  for (const uint32_t slot : kept_) {
+    if (ExtentOf(slot) != 0) rest.push_back(slot);
+  }
+  // Their last tick is lower than that of the slots on returned pages.
+  Give(slots_, rest, tick_ - 1);
+  EXPECT_EQ(GiveBackEmptySlabs(slots_), 3u);
+  EXPECT_EQ(returned_bytes(), 0u);
+  EXPECT_EQ(account_.used_bytes(), kExtentBytes);
+  for (const uint32_t slot : Take(slots_, 100)) EXPECT_GT(ExtentOf(slot), 3u) << slot;
+  NextTick();
+  EXPECT_EQ(Take(slots_, taken_.size()).size(), taken_.size());
+}
+
+TEST_F(SparseSlotsTest, AtTheMemoryLimitTheErrorSaysSoAndNothingIsLost) {
+  NextTick();
+  base::MemoryCharge other = *base::MemoryCharge::Take(account_, MemoryComponent::kOther,
+                                                       Memory().limit_bytes - account_.used_bytes(),
+                                                       base::MemoryPool::kDeleteReserve);
+  // Slots that are free without a page going in come first.
+  HomeSlotCache cache;
+  Status refilled;
+  for (;;) {
+    refilled = slots_.Refill(cache);
+    if (!refilled.ok()) break;
+    while (!cache.empty()) cache.Take();
+  }
+  EXPECT_EQ(refilled.code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(returned_bytes(), 3 * 344 * page::kSmallPageBytes);
+  other.Release();
+  EXPECT_TRUE(slots_.Refill(cache).ok());
+}
+
+TEST_F(SparseSlotsTest, WhenOnlyReturnedPagesAreLeftTheTickRunsAhead) {
+  base::MemoryCharge other =
+      *base::MemoryCharge::Take(account_, MemoryComponent::kOther,
+                                Memory().limit_bytes - account_.Usage().delete_reserve_bytes -
+                                    account_.used_bytes() - kExtentBytes + page::kSmallPageBytes);
+  EXPECT_EQ(Take(slots_, 3'000).size(), 3'000u);
+  EXPECT_GT(ticks_->Current(), tick_);
+}
+
+// What: whatever is taken, given and returned in which order, no slot is in two hands, none is
+//       lost, no ID is issued twice, what is in use stays as it is, and the account agrees.
+TEST_F(TableSlotsTest, ManyRoundsOfTakingGivingAndReturningKeepEverySlotAndTick) {
+  testkit::SeededRandom random(7);
+  std::map<uint32_t, uint32_t> taken;      // slot -> the tick it was taken at
+  std::map<uint32_t, uint32_t> last_tick;  // of every slot ever taken
+  uint64_t returned_peak = 0;
+  const auto word = [&](uint32_t slot) {
+    return space_->geometry().HomeAt(ExtentOf(slot), slot & space_->geometry().index_mask);
+  };
+  for (int round = 0; round < 60; ++round) {
+    const uint32_t tick = random.OneIn(3) ? ticks_->Current() : NextTick();
+    for (const uint32_t slot : Take(slots_, random.Below(9'000))) {
+      const uint32_t now = ticks_->Current();
+      ASSERT_TRUE(taken.emplace(slot, now).second) << slot;
+      ASSERT_TRUE(!last_tick.contains(slot) || last_tick[slot] < now) << slot;
+      last_tick[slot] = now;
+      word(slot)->id.store(uint64_t{slot} + 1);
+    }
+    ASSERT_GE(ticks_->Current(), tick);
+    // A stretch, or all but a few.
+    const uint32_t stay = random.OneIn(2) ? 300 : 3;
+    std::vector<std::pair<uint32_t, uint32_t>> given;
+    for (const auto& [slot, at] : taken) {
+      if (random.Below(stay) != 0 && (stay == 300 || ExtentOf(slot) % 2 == 0)) {
+        given.push_back({slot, at});
+      }
+    }
+    for (const auto& [slot, at] : given) {
+      Give(slots_, {slot}, at);
+      taken.erase(slot);
+    }
+    if (random.OneIn(2)) GiveBackEmptySlabs(slots_);
+    slots_.ReturnSparsePages();
+    const ExtentCounts counts = space_->counts();
+    returned_peak = std::max(returned_peak, counts.home_bytes_returned_in_parts);
+    ASSERT_EQ(account_.used_bytes(), (counts.home_mapped - counts.home_returned) * kExtentBytes -
+                                         counts.home_bytes_returned_in_parts);
+    ASSERT_EQ(slots_.occupancy().used, taken.size());
+    for (const auto& [slot, at] : taken) ASSERT_EQ(word(slot)->id.load(), uint64_t{slot} + 1);
+  }
+  EXPECT_GT(returned_peak, kExtentBytes);
+}
+
 // --- runs: records longer than a slot
 
 class TableRunsTest : public SlabTest, public testing::WithParamInterface<uint32_t> {
@@ -200,6 +374,42 @@ TEST_P(TableRunsTest, EmptySlabsAreReturnedAndUsedAgainAtLaterTicksOnly) {
         slot >> largest_->geometry().index_bits, slot & largest_->geometry().index_mask);
     ASSERT_EQ(header.id.load(), 0u) << slot;
     ASSERT_EQ(header.version.load(), 0u) << slot;
+  }
+}
+
+TEST_P(TableRunsTest, PagesOfFreeRunsGoBackAndComeAgain) {
+  std::vector<uint32_t> runs = Take(slots_, 8 * size_t{kRunSlotsMax} / GetParam());
+  const auto bytes_of = [&](uint32_t run) {
+    return reinterpret_cast<unsigned char*>(largest_->geometry().HomeAt(
+        run >> largest_->geometry().index_bits, run & largest_->geometry().index_mask));
+  };
+  std::vector<uint32_t> freed, kept;
+  for (const uint32_t run : runs) {
+    std::fill_n(bytes_of(run), GetParam() * kStrideBytesMax, uint8_t{0x5a});
+    const uint32_t index = run & largest_->geometry().index_mask;
+    (index >= 40 && index + GetParam() < 292 ? freed : kept).push_back(run);
+  }
+  const uint64_t used = account_.used_bytes();
+  Give(slots_, freed, ticks_->Current());
+  slots_.ReturnSparsePages();
+  const uint64_t returned = largest_->counts().home_bytes_returned_in_parts;
+  EXPECT_EQ(account_.used_bytes(), used - returned);
+  // Shorter runs than half an extent leave enough of it empty.
+  if (GetParam() <= 40) {
+    EXPECT_GT(returned, 4 * kExtentBytes);
+  }
+  NextTick();
+  const SlotOccupancy occupancy = slots_.occupancy();
+  const std::vector<uint32_t> again =
+      Take(slots_, (occupancy.free + occupancy.unused) / GetParam());
+  ExpectRuns(again);
+  for (const uint32_t run : again) {
+    std::fill_n(bytes_of(run), GetParam() * kStrideBytesMax, uint8_t{0x11});
+  }
+  EXPECT_EQ(largest_->counts().home_bytes_returned_in_parts, 0u);
+  for (const uint32_t run : kept) {
+    ASSERT_EQ(std::count(bytes_of(run), bytes_of(run) + GetParam() * kStrideBytesMax, 0x5a),
+              GetParam() * kStrideBytesMax);
   }
 }
 
