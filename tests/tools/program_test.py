@@ -275,6 +275,12 @@ class ProgramTest(unittest.TestCase):
                 # The table went elsewhere, whole.
                 self.assertIn(report['rows'][0]['what'], result.stderr)
 
+    def test_quick_beside_a_size_of_ones_own_is_refused_and_names_both(self):
+        for size in (('--records', '1000'), ('--rounds', '5'), ('--seconds', '0.001')):
+            for order in (('--quick', *size), (*size, '--quick')):
+                with self.subTest(order):
+                    self.assert_fails(run('bench', 'update', *order, '--pages', '4k'), 2, '--quick', size[0])
+
     def test_json_in_a_file_leaves_the_table_on_stdout(self):
         path = self.folder / 'report.json'
         result = run('bench', 'update', *self.SMALL, '--json', path)

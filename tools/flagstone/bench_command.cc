@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "bench/by_id/by_id_options.h"
 #include "bench/by_id/report_parts.h"
@@ -139,13 +140,17 @@ void AddOptions(CLI::App& command, BenchRequest& request) {
   const auto by_default = [](const auto& value) {
     return ", default " + DefaultText(static_cast<double>(value));
   };
-  command
-      .add_option("--records", options.record_count,
-                  "Records in the store, in units of one, K or M: 1000 to 536870912" +
-                      by_default(options.record_count))
-      ->transform(
-          CLI::AsNumberWithUnit(std::map<std::string, uint64_t>{{"K", 1000}, {"M", 1'000'000}}))
-      ->type_name("N");
+  // Those that --quick sets itself. It is refused beside them: a figure is of the run that was
+  // asked for, or of none.
+  std::vector<CLI::Option*> sizes;
+  sizes.push_back(
+      command
+          .add_option("--records", options.record_count,
+                      "Records in the store, in units of one, K or M: 1000 to 536870912" +
+                          by_default(options.record_count))
+          ->transform(
+              CLI::AsNumberWithUnit(std::map<std::string, uint64_t>{{"K", 1000}, {"M", 1'000'000}}))
+          ->type_name("N"));
   command
       .add_option("--stride", options.stride_bytes,
                   "Bytes from slot to slot, 24 of them the header: 40, 64 or 1024" +
@@ -157,15 +162,16 @@ void AddOptions(CLI::App& command, BenchRequest& request) {
           "--threads", options.thread_count,
           "Threads of the rows that have several: 2 to 64" + by_default(options.thread_count))
       ->type_name("N");
-  command
-      .add_option("--rounds", options.rounds.round_count,
-                  "Rounds, in each of which every contestant has a turn: 1 to 1000" +
-                      by_default(options.rounds.round_count) + "; fewer than 5 judge no goal")
-      ->type_name("N");
-  command
-      .add_option("--seconds", options.rounds.turn_seconds,
-                  "Length of one turn" + by_default(options.rounds.turn_seconds))
-      ->type_name("S");
+  sizes.push_back(
+      command
+          .add_option("--rounds", options.rounds.round_count,
+                      "Rounds, in each of which every contestant has a turn: 1 to 1000" +
+                          by_default(options.rounds.round_count) + "; fewer than 5 judge no goal")
+          ->type_name("N"));
+  sizes.push_back(command
+                      .add_option("--seconds", options.rounds.turn_seconds,
+                                  "Length of one turn" + by_default(options.rounds.turn_seconds))
+                      ->type_name("S"));
   command
       .add_option("--pages", options.page_kind,
                   "Pages to ask for: 4k, thp (transparent), 2m (default) or 1g; the report says "
@@ -174,8 +180,10 @@ void AddOptions(CLI::App& command, BenchRequest& request) {
       ->type_name("KIND");
   command.add_option("--seed", options.seed, "Of all random numbers" + by_default(options.seed))
       ->type_name("N");
-  command.add_flag("--quick", request.quick,
-                   "20,000 records and a moment: every answer is checked, no goal is judged");
+  CLI::Option* const quick =
+      command.add_flag("--quick", request.quick,
+                       "20,000 records and a moment: every answer is checked, no goal is judged");
+  for (CLI::Option* const size : sizes) quick->excludes(size);
   command.add_flag("--markdown", request.markdown, "Print the table for a document");
   command
       .add_option("--json", request.json_path,
