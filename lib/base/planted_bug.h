@@ -44,6 +44,11 @@ enum class PlantedBug : uint8_t {
   kReturnedPagesForgetTick,    // an ID is issued twice by way of pages given back
   kPageOfARecordReturned,      // a page goes back with a record on it
   kRestoredPagesNotCharged,    // pages are used again beside the memory limit
+  kMemoryLimitPassed,          // the limit of a store is not asked
+  kComponentLimitPassed,       // nor that of one part of it
+  kReturnedMemoryCharged,      // what was given back still counts against the limit
+  kSharedSlabNotWiped,         // the next owner of a slab finds the bytes of the last one
+  kTicksRunAheadWithoutEnd,    // IDs come from a future that the clock may never reach
   kCount,
 };
 

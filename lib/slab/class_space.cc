@@ -328,6 +328,7 @@ void ClassSpace::ReturnHomeSlab(Slab* slab, uint32_t highest_tick) {
     state.shared_tick_floor = std::max(state.shared_tick_floor, highest_tick);
     // The next owner's never-used slots must read as never used.
     for (uint32_t index = slab->first_index; index < slab->end_index; ++index) {
+      if (base::Planted(base::PlantedBug::kSharedSlabNotWiped)) break;
       std::memset(static_cast<void*>(geometry_.HomeAt(extent, index)), 0, geometry_.stride);
     }
     state.shared[slab->first_index / slots_per_shared_slab()].reset();

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <string>
@@ -201,12 +202,127 @@ std::string CutSnapshots() {
   return "a snapshot thirty seconds old reads on";
 }
 
+// The account never says more than the limits, whoever asks.
+std::string MemoryLimits() {
+  StoreOptions options = TestStoreOptions();
+  options.memory.limit_bytes = 16 << 20;
+  options.memory.component_limit_bytes[MemoryComponent::kSlabs] = 10 << 20;
+  for (const bool component : {true, false}) {
+    if (!component) options.memory.component_limit_bytes[MemoryComponent::kSlabs] = 0;
+    Store store = *Store::OpenInMemory(options);
+    Session session = *store.NewSession();
+    for (const uint32_t record_bytes : {100u, 1'000u, 4'000u}) {
+      const RecordTable table =
+          *store.CreateTable("table " + std::to_string(record_bytes), {record_bytes, std::nullopt});
+      const std::vector<std::byte> record(record_bytes);
+      while (session.Insert(table, record).ok()) {
+      }
+    }
+    const MemoryUsage usage = store.Statistics().memory;
+    if (usage.used_bytes > usage.limit_bytes) return "more memory is in use than the limit allows";
+    const uint64_t slabs = usage.component_used_bytes[MemoryComponent::kSlabs];
+    if (component && slabs > usage.component_limit_bytes[MemoryComponent::kSlabs]) {
+      return "slabs use more memory than their own limit allows";
+    }
+  }
+  return "";
+}
+
+// What goes back to the system is there for others within the limit.
+std::string ReturnedMemory() {
+  Store store = *Store::OpenInMemory(TestStoreOptions());
+  const auto table = *store.CreateTableOf<int64_t>("table");
+  std::vector<RecordId> ids;
+  {
+    Session session = *store.NewSession();
+    for (int64_t i = 0; i < 500'000; ++i) ids.push_back(*session.Insert(table, i));
+    for (const RecordId id : ids) static_cast<void>(session.Delete(table, id));
+    Settle(store);
+  }
+  const uint64_t used = store.Statistics().memory.used_bytes;
+  const uint64_t returned = *store.CompactStorage();
+  if (returned < (8 << 20)) return "an empty table gives nothing back";
+  if (store.Statistics().memory.used_bytes > used - returned) return "what is gone still counts";
+  return "";
+}
+
+// A slab that one table gave back has nothing in it for the next one, whatever its payloads were.
+std::string SlabOfAnotherTable() {
+  base::ManualClock clock(1'800'000'000);
+  Store store = *Store::OpenInMemory(OptionsWith(clock));
+  constexpr uint32_t kPayloadMax = kStrideBytesMax - internal::kSlotHeaderBytes;
+  const RecordTable neighbour = *store.CreateTable("neighbour", {kPayloadMax, std::nullopt});
+  const RecordTable pairs = *store.CreateTable("pairs", {2 * kPayloadMax, std::nullopt});
+  const RecordTable next = *store.CreateTable("next", {kPayloadMax, std::nullopt});
+  const IdCodec codec(store.id_layout());
+  std::vector<RecordId> forged;
+  // Keeps the extent that the tables share from being given back.
+  Session stays = *store.NewSession();
+  static_cast<void>(*stays.Insert(neighbour, std::vector<std::byte>(kPayloadMax)));
+  {
+    Session session = *store.NewSession();
+    std::vector<RecordId> ids;
+    for (int i = 0; i < 3; ++i) {
+      std::vector<std::byte> record(2 * kPayloadMax);
+      const RecordId id = *session.Insert(pairs, record);
+      IdFields fields = codec.fields(id);
+      fields.slot += 1;
+      forged.push_back(codec.Encode(fields));
+      // In its second slot, what a live record of the next table would begin with.
+      const uint64_t header[3] = {forged.back().value(), internal::VersionWord(1, internal::kLive),
+                                  0};
+      std::memcpy(record.data() + kPayloadMax, header, sizeof(header));
+      if (!*session.UpdateTo(pairs, id, record)) return "a record is gone";
+      ids.push_back(id);
+    }
+    Settle(store);
+    for (const RecordId id : ids) static_cast<void>(session.Delete(pairs, id));
+    Settle(store);
+  }
+  static_cast<void>(store.CompactStorage());
+  clock.AdvanceSeconds(5);
+  const RecordId first = *stays.Insert(next, std::vector<std::byte>(kPayloadMax));
+  const uint32_t index_bits = SizeClassIndexBits(kSizeClassCount - 1);
+  if (codec.slot(first) >> index_bits != codec.slot(forged[0]) >> index_bits) {
+    return "the slab was not taken over";
+  }
+  for (const RecordId id : forged) {
+    if (stays.Get(next, id)) return id.ToString() + " was never issued and names a record";
+  }
+  return "";
+}
+
+// With the clock standing still, IDs come at most 60 ticks ahead of it.
+std::string ChurnAtAClockThatStands() {
+  base::ManualClock clock(1'800'000'000);
+  StoreOptions options = OptionsWith(clock);
+  options.memory.limit_bytes = 16 << 20;
+  Store store = *Store::OpenInMemory(options);
+  Session session = *store.NewSession();
+  const RecordTable table = *store.CreateTable("table", {2'000'000, std::nullopt});
+  const std::vector<std::byte> record(2'000'000);
+  for (int i = 0; i < 2'000; ++i) {
+    const Result<RecordId> id = session.Insert(table, record);
+    const int64_t ahead = store.Statistics().ids.ahead_of_clock_ticks;
+    if (ahead > 60) return "IDs are " + std::to_string(ahead) + " ticks ahead of the clock";
+    if (!id.ok()) {
+      const bool told = id.code() == StatusCode::kResourceExhausted && ahead > 50;
+      return told ? "" : id.status().ToString();
+    }
+    static_cast<void>(session.Delete(table, *id));
+    Settle(store);
+  }
+  return "no end to the ticks of one second";
+}
+
 std::string FailedAllocations() {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     if (std::string failure = RunAllocationScript(seed).failure; !failure.empty()) return failure;
   }
   return "";
 }
+
+std::string SparseExtents() { return SplitSparseExtents(PageKind::k4KiB); }
 
 // A range of extents on a machine without a pool of huge pages, whose mlock fails when it is asked.
 std::string GrowWithoutHugePages(const PageOptions& pages, int lock_error,
@@ -287,6 +403,15 @@ const std::vector<Plant>& Plants() {
       {PlantedBug::kFallbackNotReported, 19, "fallback not reported", ReportedFallback},
       {PlantedBug::kLockFailureIgnored, 19, "lock failure ignored", LockedPages},
       {PlantedBug::kInsideOfRunIsRead, 0, "inside of a long record is read", LongPinnedHistories},
+      {PlantedBug::kReturnedPagesForgetTick, 16, "returned pages forget their tick", SparseExtents},
+      {PlantedBug::kPageOfARecordReturned, 8, "page of a record returned", SparseExtents},
+      {PlantedBug::kRestoredPagesNotCharged, 0, "restored pages not charged", SparseExtents},
+      {PlantedBug::kMemoryLimitPassed, 0, "memory limit passed", MemoryLimits},
+      {PlantedBug::kComponentLimitPassed, 0, "component limit passed", MemoryLimits},
+      {PlantedBug::kReturnedMemoryCharged, 0, "returned memory charged", ReturnedMemory},
+      {PlantedBug::kSharedSlabNotWiped, 0, "shared slab not wiped", SlabOfAnotherTable},
+      {PlantedBug::kTicksRunAheadWithoutEnd, 16, "ticks run ahead without end",
+       ChurnAtAClockThatStands},
   };
   return plants;
 }
@@ -356,6 +481,11 @@ TEST(PlantedBugsTest, TheWorkloadsAreSilentWithoutThem) {
   EXPECT_EQ(RequiredPages(), "");
   EXPECT_EQ(ReportedFallback(), "");
   EXPECT_EQ(LockedPages(), "");
+  EXPECT_EQ(SparseExtents(), "");
+  EXPECT_EQ(MemoryLimits(), "");
+  EXPECT_EQ(ReturnedMemory(), "");
+  EXPECT_EQ(SlabOfAnotherTable(), "");
+  EXPECT_EQ(ChurnAtAClockThatStands(), "");
 }
 
 }  // namespace
