@@ -57,7 +57,8 @@ inline int UseStore(const StoreOptions& options, const std::vector<std::string>&
     const bool code = status.code() == StatusCode::kResourceExhausted ||
                       status.code() == StatusCode::kUnsupported ||
                       status.code() == StatusCode::kFailedPrecondition ||
-                      status.code() == StatusCode::kInvalidArgument;
+                      status.code() == StatusCode::kInvalidArgument ||
+                      status.code() == StatusCode::kNoSpace;
     if (code && names_way_out) return kClearError;
     std::fprintf(stderr, "vague: %s\n", status.ToString().c_str());
     return kVagueError;
