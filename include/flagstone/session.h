@@ -31,6 +31,7 @@
 #include <utility>
 
 #include "flagstone/export.h"
+#include "flagstone/internal/newest_version.h"
 #include "flagstone/internal/participant.h"
 #include "flagstone/internal/pending_change.h"
 #include "flagstone/internal/slot.h"
@@ -125,6 +126,8 @@ class FLAGSTONE_EXPORT Reader {
   template <typename Shape>
   RecordGuard GetAt(const internal::HomePlaces<Shape>& places, const RecordTable& table,
                     RecordId id);
+  // The record in `home`, which the first guard slot guards, is not at home.
+  RecordGuard GetNewest(const internal::SlotHeader& home, const RecordTable& table, RecordId id);
 
  protected:
   std::unique_ptr<txn::SessionCore> core_;
@@ -335,15 +338,35 @@ template <typename Shape>
     // Announced before the first load: whoever would overwrite the slot waits from here on.
     internal::StdAtomics::Announce(guard, reinterpret_cast<uint64_t>(slot),
                                    internal::BarrierKind::kAsymmetric);
-    if (internal::HoldsAcquire(places.owned[places.ExtentOf(id.value())], internal::kExtentOwned) &&
-        internal::HoldsAcquire(slot->id, id.value())) [[likely]] {
-      // Saves the caller's test of the guard, which the compiler then knows to be there.
-      if (slot == nullptr) __builtin_unreachable();
-      return RecordGuard(slot, guard, table.view(), id);
+    if (internal::HoldsAcquire(places.owned[places.ExtentOf(id.value())], internal::kExtentOwned)) {
+      if (internal::HoldsAcquire(slot->id, id.value())) [[likely]] {
+        // Saves the caller's test of the guard, which the compiler then knows to be there.
+        if (slot == nullptr) __builtin_unreachable();
+        return RecordGuard(slot, guard, table.view(), id);
+      }
+      if (internal::HoldsAcquire(slot->id, id.value() | internal::kLookCloser)) {
+        return GetNewest(*slot, table, id);
+      }
     }
     internal::Participant::ReleaseGuard(guard);
   }
   return internal::SessionCalls::Read(*core_, table.state(), id);
+}
+
+// Not inlined: the loop around a read stays short for the records that are at home.
+[[gnu::noinline]] inline RecordGuard Reader::GetNewest(const internal::SlotHeader& home,
+                                                       const RecordTable& table, RecordId id) {
+  internal::Participant& participant = *participant_;
+  std::atomic<uint64_t>& guard = participant.guards[1];
+  internal::SlotHeader* version = nullptr;
+  if (internal::Participant::IsFree(guard)) [[likely]] {
+    version = internal::GuardNewest(participant, guard, home, *table.view().horizon,
+                                    table.view().geometry);
+  }
+  internal::Participant::ReleaseGuard(participant.guards[0]);
+  if (version == nullptr) return internal::SessionCalls::Read(*core_, table.state(), id);
+  participant.CountChainRead();
+  return RecordGuard(version, guard, table.view(), id);
 }
 
 [[gnu::always_inline]] inline RecordGuard Reader::Get(const RecordTable& table, RecordId id) {

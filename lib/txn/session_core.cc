@@ -64,17 +64,29 @@ constexpr uint32_t kLockPollsWithoutSleep = 100;
 
 }  // namespace
 
-SessionCounts& SessionCounts::operator+=(const SessionCounters& session) {
-  inserts += session.inserts.value();
-  updates += session.updates.value();
-  deletes += session.deletes.value();
-  undeletes += session.undeletes.value();
-  commits += session.commits.value();
-  rollbacks += session.rollbacks.value();
-  conflicts += session.conflicts.value();
-  chain_reads += session.chain_reads.value();
-  snapshots_too_old += session.snapshots_too_old.value();
+SessionCounts& SessionCounts::operator+=(const SessionCounts& other) {
+  inserts += other.inserts;
+  updates += other.updates;
+  deletes += other.deletes;
+  undeletes += other.undeletes;
+  commits += other.commits;
+  rollbacks += other.rollbacks;
+  conflicts += other.conflicts;
+  chain_reads += other.chain_reads;
+  snapshots_too_old += other.snapshots_too_old;
   return *this;
+}
+
+SessionCounts SessionCore::counts() const {
+  return {.inserts = counters_.inserts.value(),
+          .updates = counters_.updates.value(),
+          .deletes = counters_.deletes.value(),
+          .undeletes = counters_.undeletes.value(),
+          .commits = counters_.commits.value(),
+          .rollbacks = counters_.rollbacks.value(),
+          .conflicts = counters_.conflicts.value(),
+          .chain_reads = participant_.chain_reads.load(std::memory_order_relaxed),
+          .snapshots_too_old = counters_.snapshots_too_old.value()};
 }
 
 Result<std::unique_ptr<SessionCore>> SessionCore::Create(Engine& engine, Tidier& tidier) {
@@ -265,7 +277,7 @@ RecordGuard SessionCore::Read(TableState& table, RecordId id) {
   if (!OwnsPlace(*part, id.value())) return RecordGuard();
   // At home: of a table too small for extents of its own, or one more guard beside others.
   if (internal::ReadableAtHome(*home, id.value())) return GuardOn(*guard, home, *part, id);
-  counters_.chain_reads.Add();
+  participant_.CountChainRead();
   SlotHeader* found = internal::FindVisible<StdAtomics>(
       *home, id.value(), engine_.commits().horizon(), part->view.geometry);
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {

@@ -56,7 +56,6 @@ struct SessionCounters {
   SessionCounter commits;  // transactions and single changes that changed something
   SessionCounter rollbacks;
   SessionCounter conflicts;
-  SessionCounter chain_reads;  // reads that were not answered by a settled home slot
   SessionCounter snapshots_too_old;
 };
 
@@ -72,7 +71,7 @@ struct SessionCounts {
   uint64_t chain_reads = 0;
   uint64_t snapshots_too_old = 0;
 
-  SessionCounts& operator+=(const SessionCounters& session);
+  SessionCounts& operator+=(const SessionCounts& other);
 };
 
 class SessionCore {
@@ -133,7 +132,7 @@ class SessionCore {
   // --- for maintenance and statistics
 
   ChangedRing& changed() { return changed_; }
-  const SessionCounters& counters() const { return counters_; }
+  SessionCounts counts() const;
 
  private:
   friend struct internal::PendingChange;

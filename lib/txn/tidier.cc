@@ -78,13 +78,13 @@ void Tidier::Detach(SessionCore& session) {
     }
   }
   std::erase(sessions_, &session);
-  ended_sessions_ += session.counters();
+  ended_sessions_ += session.counts();
 }
 
 SessionCounts Tidier::SessionTotals() const {
   base::MutexLock lock(&mutex_);
   SessionCounts totals = ended_sessions_;
-  for (const SessionCore* session : sessions_) totals += session->counters();
+  for (const SessionCore* session : sessions_) totals += session->counts();
   return totals;
 }
 

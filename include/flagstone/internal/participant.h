@@ -55,6 +55,8 @@ struct BasicParticipant {
   Atomic<uint64_t> snapshot;
   // The snapshot word that maintenance declared too old. Maintenance to session.
   Atomic<uint64_t> snapshot_cut;
+  // Reads that found no settled record at home. Session to statistics.
+  Atomic<uint64_t> chain_reads;
 
   // Owned by the session's user.
   uint64_t snapshot_serial;
@@ -74,8 +76,13 @@ struct BasicParticipant {
     }
   }
 
+  void CountChainRead() {
+    chain_reads.store(chain_reads.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+
   // When a session joins.
   void Open(int count, BarrierKind kind) {
+    chain_reads.store(0, std::memory_order_relaxed);
     barrier_kind = kind;
     guard_count = static_cast<uint32_t>(count);
     guard_search = 0;
