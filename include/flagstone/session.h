@@ -126,8 +126,10 @@ class FLAGSTONE_EXPORT Reader {
   template <typename Shape>
   RecordGuard GetAt(const internal::HomePlaces<Shape>& places, const RecordTable& table,
                     RecordId id);
-  // The record in `home`, which the first guard slot guards, is not at home.
-  RecordGuard GetNewest(const internal::SlotHeader& home, const RecordTable& table, RecordId id);
+  // The record in `home`, which the first guard slot guards, is not at home. (Not given the handle:
+  // one whose address is known to another function does not stay in registers.)
+  RecordGuard GetNewest(const internal::SlotHeader& home, const internal::TableView& view,
+                        txn::TableState& table, RecordId id);
 
  protected:
   std::unique_ptr<txn::SessionCore> core_;
@@ -333,7 +335,7 @@ template <typename Shape>
                                                         const RecordTable& table, RecordId id) {
   std::atomic<uint64_t>& guard = participant_->guards[0];
   internal::SlotHeader* const slot = places.SlotOf(id.value());
-  if (internal::HoldsAcquire(guard, internal::kGuardFree) && places.IndexExists(id.value()))
+  if (places.IndexExists(id.value()) && internal::HoldsAcquire(guard, internal::kGuardFree))
       [[likely]] {
     // Announced before the first load: whoever would overwrite the slot waits from here on.
     internal::StdAtomics::Announce(guard, reinterpret_cast<uint64_t>(slot),
@@ -345,7 +347,7 @@ template <typename Shape>
         return RecordGuard(slot, guard, table.view(), id);
       }
       if (internal::HoldsAcquire(slot->id, id.value() | internal::kLookCloser)) {
-        return GetNewest(*slot, table, id);
+        return GetNewest(*slot, table.view(), table.state(), id);
       }
     }
     internal::Participant::ReleaseGuard(guard);
@@ -355,18 +357,18 @@ template <typename Shape>
 
 // Not inlined: the loop around a read stays short for the records that are at home.
 [[gnu::noinline]] inline RecordGuard Reader::GetNewest(const internal::SlotHeader& home,
-                                                       const RecordTable& table, RecordId id) {
+                                                       const internal::TableView& view,
+                                                       txn::TableState& table, RecordId id) {
   internal::Participant& participant = *participant_;
   std::atomic<uint64_t>& guard = participant.guards[1];
   internal::SlotHeader* version = nullptr;
   if (internal::Participant::IsFree(guard)) [[likely]] {
-    version = internal::GuardNewest(participant, guard, home, *table.view().horizon,
-                                    table.view().geometry);
+    version = internal::GuardNewest(participant, guard, home, *view.horizon, view.geometry);
   }
   internal::Participant::ReleaseGuard(participant.guards[0]);
-  if (version == nullptr) return internal::SessionCalls::Read(*core_, table.state(), id);
+  if (version == nullptr) return internal::SessionCalls::Read(*core_, table, id);
   participant.CountChainRead();
-  return RecordGuard(version, guard, table.view(), id);
+  return RecordGuard(version, guard, view, id);
 }
 
 [[gnu::always_inline]] inline RecordGuard Reader::Get(const RecordTable& table, RecordId id) {
