@@ -53,6 +53,8 @@ struct FLAGSTONE_EXPORT SessionCalls {
   static Result<bool> PrepareUpdate(txn::SessionCore& core, txn::TableState& table, RecordId id,
                                     std::chrono::nanoseconds lock_wait, PendingChange& change);
   static void PublishUpdate(txn::SessionCore& core, PendingChange& change);
+  static Result<RecordGuard> TransactionRead(txn::SessionCore& core, txn::TableState& table,
+                                             RecordId id);
   static Result<char*> TransactionUpdate(txn::SessionCore& core, txn::TableState& table,
                                          RecordId id);
   static void RollbackAfterThrow(txn::SessionCore& core);
@@ -245,7 +247,8 @@ class FLAGSTONE_EXPORT Session : public Reader {
 // and absence leave it as it was.
 class FLAGSTONE_EXPORT Transaction {
  public:
-  Transaction(Transaction&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  Transaction(Transaction&& other) noexcept
+      : core_(std::exchange(other.core_, nullptr)), participant_(other.participant_) {}
   Transaction& operator=(Transaction&&) = delete;
   ~Transaction();
 
@@ -253,9 +256,10 @@ class FLAGSTONE_EXPORT Transaction {
   // committed, the latest committed state). An empty guard: absent.
   Result<RecordGuard> Get(const RecordTable& table, RecordId id);
   template <RecordType T>
-  Result<TypedGuard<T>> Get(const RecordTableOf<T>& table, RecordId id) {
-    Result<RecordGuard> guard = Get(table.untyped(), id);
-    if (!guard.ok()) return std::move(guard).status();
+  [[gnu::always_inline]] Result<TypedGuard<T>> Get(const RecordTableOf<T>& table, RecordId id) {
+    Result<RecordGuard> guard = GetAt(table.places(), table.untyped(), id);
+    if (!guard.ok()) [[unlikely]]
+      return std::move(guard).status();
     return TypedGuard<T>(*std::move(guard));
   }
 
@@ -315,9 +319,15 @@ class FLAGSTONE_EXPORT Transaction {
   bool running() const;
 
   // For the library.
-  explicit Transaction(txn::SessionCore* core) : core_(core) {}
+  Transaction(txn::SessionCore* core, internal::Participant* participant)
+      : core_(core), participant_(participant) {}
 
  private:
+  template <typename Shape>
+  Result<RecordGuard> GetAt(const internal::HomePlaces<Shape>& places, const RecordTable& table,
+                            RecordId id);
+  static Status Ended();
+
   struct RollbackUnlessDone {
     txn::SessionCore* core;
     ~RollbackUnlessDone() {
@@ -325,7 +335,8 @@ class FLAGSTONE_EXPORT Transaction {
     }
   };
 
-  txn::SessionCore* core_;
+  txn::SessionCore* core_;  // nullptr: moved from
+  internal::Participant* participant_;
 };
 
 // --- the hot path
@@ -372,6 +383,39 @@ template <typename Shape>
 }
 
 [[gnu::always_inline]] inline RecordGuard Reader::Get(const RecordTable& table, RecordId id) {
+  return GetAt(table.places(), table, id);
+}
+
+// As Reader::GetAt(), with one more word of the same cache line: a settled version at home that the
+// snapshot covers is the one it sees. The guard is on it before it is known to be, so it stays.
+template <typename Shape>
+[[gnu::always_inline]] inline Result<RecordGuard> Transaction::GetAt(
+    const internal::HomePlaces<Shape>& places, const RecordTable& table, RecordId id) {
+  if (core_ == nullptr) [[unlikely]]
+    return Ended();
+  internal::Participant& participant = *participant_;
+  internal::HomeReads& reads = participant.home_reads;
+  std::atomic<uint64_t>& guard = participant.guards[0];
+  internal::SlotHeader* const slot = places.SlotOf(id.value());
+  if (places.IndexExists(id.value()) && internal::HoldsAcquire(guard, internal::kGuardFree) &&
+      (reads.changed & internal::HomeReads::BitOf(id.value())) == 0) [[likely]] {
+    internal::StdAtomics::Announce(guard, reinterpret_cast<uint64_t>(slot),
+                                   internal::BarrierKind::kAsymmetric);
+    if (internal::HoldsAcquire(places.owned[places.ExtentOf(id.value())], internal::kExtentOwned) &&
+        internal::HoldsAcquire(slot->id, id.value()) &&
+        internal::BeginOf(slot->version.load(std::memory_order_acquire)) <= reads.bound &&
+        !participant.SnapshotIsCut()) [[likely]] {
+      if (slot == nullptr) __builtin_unreachable();
+      reads.any = true;
+      return RecordGuard(slot, guard, table.view(), id);
+    }
+    internal::Participant::ReleaseGuard(guard);
+  }
+  return internal::SessionCalls::TransactionRead(*core_, table.state(), id);
+}
+
+[[gnu::always_inline]] inline Result<RecordGuard> Transaction::Get(const RecordTable& table,
+                                                                   RecordId id) {
   return GetAt(table.places(), table, id);
 }
 

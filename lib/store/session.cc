@@ -39,6 +39,10 @@ Result<bool> SessionCalls::PrepareUpdate(txn::SessionCore& core, txn::TableState
 void SessionCalls::PublishUpdate(txn::SessionCore& core, PendingChange& change) {
   core.PublishUpdate(change);
 }
+Result<RecordGuard> SessionCalls::TransactionRead(txn::SessionCore& core, txn::TableState& table,
+                                                  RecordId id) {
+  return core.TransactionRead(table, id);
+}
 Result<char*> SessionCalls::TransactionUpdate(txn::SessionCore& core, txn::TableState& table,
                                               RecordId id) {
   return core.TransactionUpdate(table, id);
@@ -95,17 +99,14 @@ Result<bool> Session::Undelete(const RecordTable& table, RecordId id,
 
 Result<Transaction> Session::Begin(const TransactionOptions& options) {
   FLAGSTONE_RETURN_IF_ERROR(core_->Begin(options));
-  return Transaction(core_.get());
+  return Transaction(core_.get(), participant_);
 }
 
 // --- Transaction
 
 Transaction::~Transaction() { Rollback(); }
 
-Result<RecordGuard> Transaction::Get(const RecordTable& table, RecordId id) {
-  if (core_ == nullptr) return TransactionEnded();
-  return core_->TransactionRead(table.state(), id);
-}
+Status Transaction::Ended() { return TransactionEnded(); }
 
 Result<RecordId> Transaction::Insert(const RecordTable& table, std::span<const std::byte> record) {
   if (core_ == nullptr) return TransactionEnded();

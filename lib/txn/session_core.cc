@@ -650,8 +650,18 @@ Status SessionCore::Begin(const TransactionOptions& options) {
         participant_.BeginSnapshot(engine_.commits().horizon_word(), engine_.snapshot_floor());
   }
   transaction_.running = true;
-  transaction_.touched = false;
+  OpenHomeReads();
   return Status::Ok();
+}
+
+bool SessionCore::ReadsLatest() const {
+  return transaction_.options.isolation == IsolationLevel::kReadCommitted &&
+         !transaction_.options.as_of_timestamp.has_value();
+}
+
+void SessionCore::OpenHomeReads() {
+  participant_.home_reads = {.bound =
+                                 ReadsLatest() ? internal::kTimestampMax : transaction_.snapshot};
 }
 
 Status SessionCore::SetIsolation(IsolationLevel level) {
@@ -660,12 +670,13 @@ Status SessionCore::SetIsolation(IsolationLevel level) {
                          "isolation level serializable needs predicate protection, which this "
                          "version does not have; use IsolationLevel::kSnapshot");
   }
-  if (transaction_.running && transaction_.touched) {
+  if (transaction_.running && participant_.home_reads.any) {
     return Status::Error(StatusCode::kFailedPrecondition,
                          "the isolation level is fixed with the first read or write of a "
                          "transaction; set it before");
   }
   transaction_.options.isolation = level;
+  if (transaction_.running) OpenHomeReads();
   return Status::Ok();
 }
 
@@ -744,13 +755,14 @@ void SessionCore::ReserveWrite() {
 void SessionCore::AddWrite(const Write& write) {
   std::vector<Write>& writes = transaction_.writes;
   writes.push_back(write);  // ReserveWrite() made the room
+  participant_.home_reads.changed |= internal::HomeReads::BitOf(write.id);
   if (writes.size() <= kLinearWritesMax) return;
   transaction_.write_of_id.Add(writes, static_cast<uint32_t>(writes.size() - 1));
 }
 
 Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id) {
   FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
-  transaction_.touched = true;
+  participant_.home_reads.any = true;
   std::atomic<uint64_t>* guard = participant_.FreeGuard();
   if (guard == nullptr) return RecordGuard(StatusCode::kResourceExhausted).status();
   PinScope pin(participant_);
@@ -764,8 +776,7 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
                      id);
     }
   }
-  const bool latest = transaction_.options.isolation == IsolationLevel::kReadCommitted &&
-                      !transaction_.options.as_of_timestamp.has_value();
+  const bool latest = ReadsLatest();
   if (!latest && participant_.SnapshotIsCut() && !Planted(PlantedBug::kCutSnapshotReadsOn)) {
     counters_.snapshots_too_old.Add();
     return Fail(Status::Error(StatusCode::kSnapshotTooOld,
@@ -822,7 +833,7 @@ Status SessionCore::TransactionInsertWithId(TableState& table, RecordId id,
 }
 
 Status SessionCore::CheckWritable() {
-  transaction_.touched = true;
+  participant_.home_reads.any = true;
   if (transaction_.options.as_of_timestamp.has_value()) {
     return Status::Error(
         StatusCode::kFailedPrecondition,
@@ -1017,6 +1028,7 @@ void SessionCore::Rollback(Status cause) {
 }
 
 void SessionCore::EndTransaction() {
+  participant_.home_reads = {};
   participant_.EndSnapshot();
   transaction_.running = false;
   transaction_.writes.clear();

@@ -167,7 +167,6 @@ class SessionCore {
   };
   struct TransactionState {
     bool running = false;
-    bool touched = false;  // has read or written: the level is fixed
     TransactionOptions options;
     internal::Timestamp snapshot = 0;
     Status cause;
@@ -241,6 +240,10 @@ class SessionCore {
 
   // --- the transaction
   Status CheckRunning() const;
+  // The latest committed state, not that of the snapshot.
+  bool ReadsLatest() const;
+  // Says which reads need not come here: see Transaction::GetAt().
+  void OpenHomeReads();
   Status CheckWritable();
   Status Fail(Status status);
   Write* FindWrite(uint64_t id);

@@ -48,6 +48,7 @@ enum class Defect : uint8_t {
   kCutNotAsked,             // a snapshot that was given up reads on
   kVersionNotRechecked,     // a version is read whose link was not looked at again
   kVersionGuardedLate,      // its guard is announced after the second look
+  kHomeReadUnbounded,       // a snapshot reads what is at home whatever its timestamp
   kUncoveredVersionRead,    // a version is read that the horizon does not cover
   kChangedBeforeSettled,    // an update does not wait until the insert has settled the ID word
   kCount,
@@ -71,6 +72,7 @@ inline const char* DefectName(Defect defect) {
     case Defect::kCutNotAsked: return "cut-off snapshot reads on";
     case Defect::kVersionNotRechecked: return "version's link not looked at again";
     case Defect::kVersionGuardedLate: return "version guarded after the second look";
+    case Defect::kHomeReadUnbounded: return "snapshot reads at home unasked";
     case Defect::kUncoveredVersionRead: return "version read before the horizon covers it";
     case Defect::kChangedBeforeSettled: return "changed before its insert was settled";
     case Defect::kCount: break;
@@ -176,15 +178,24 @@ class ModelSession {
     for (auto& guard : self_.guards) self_.ReleaseGuard(guard);
   }
 
-  // As Transaction::Get(); `cut` says that the snapshot was given up.
+  // As Transaction::Get(): at home by a guard alone, else under a pin. `cut` says that the snapshot
+  // was given up.
   Header* GetAt(uint64_t id, Timestamp at, bool* cut = nullptr) {
+    Header& home = HomeOf(id);
+    self_.Guard(self_.guards[0], reinterpret_cast<uint64_t>(&home));
+    if (internal::ReadableAtHome(home, id) &&
+        (store_.defect == Defect::kHomeReadUnbounded ||
+         internal::BeginOf(home.version.load(std::memory_order_acquire)) <= at) &&
+        (store_.defect == Defect::kCutNotAsked || !self_.SnapshotIsCut())) {
+      return &home;
+    }
+    self_.ReleaseGuard(self_.guards[0]);
     internal::PinScope pin(self_);
     if (store_.defect != Defect::kCutNotAsked && self_.SnapshotIsCut()) {
       if (cut != nullptr) *cut = true;
       return nullptr;
     }
-    return GuardFound(
-        internal::FindVisible<ModelAtomics>(HomeOf(id), id, at, ModelStore::Slots{store_}));
+    return GuardFound(internal::FindVisible<ModelAtomics>(home, id, at, ModelStore::Slots{store_}));
   }
   Timestamp Begin() {
     if (store_.defect == Defect::kNoFloorCheck) {

@@ -83,7 +83,8 @@ TEST(VersionChainModelTest, TheFirstUpdaterWins) {
 
 TEST(VersionChainModelTest, HomecomingLeavesAnOldSnapshotItsPayload) {
   ProveModel<Defect>("homecoming in two cycles", 150'000,
-                     {Defect::kNoCycleAfterCopy, Defect::kNoHeavyBarrier, Defect::kPinsIgnored},
+                     {Defect::kNoCycleAfterCopy, Defect::kNoHeavyBarrier, Defect::kPinsIgnored,
+                      Defect::kHomeReadUnbounded},
                      DefectName, [](testkit::Execution& e, BarrierKind kind, Defect defect) {
                        ModelStore& store = e.Make<ModelStore>(kind, defect);
                        ModelSession& reader = e.Make<ModelSession>(store, 0);
