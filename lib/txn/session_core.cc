@@ -1015,6 +1015,7 @@ void SessionCore::Rollback(Status cause) {
                           TickOf(write->id) - (write->id_source == IdSource::kGiven ? 1 : 0));
       if (Planted(PlantedBug::kRollbackLeavesInsert)) {
         PublishInsert(*write->home, write->id, engine_.commits().horizon());
+        SettleInsert(*write->home, write->id);
       }
     } else {
       GiveVersionSlot(*write->part, write->version, write->version_link);
