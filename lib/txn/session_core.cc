@@ -1,7 +1,6 @@
 // SessionCore: places and slots, reads, locks, and changes that are transactions of their own.
 #include "lib/txn/session_core.h"
 
-#include <algorithm>
 #include <cstring>
 #include <ctime>
 #include <string>
