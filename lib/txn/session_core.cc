@@ -1,13 +1,13 @@
 // SessionCore: places and slots, reads, locks, and changes that are transactions of their own.
 #include "lib/txn/session_core.h"
 
-#include <cstring>
 #include <ctime>
 #include <string>
 #include <utility>
 
 #include "lib/base/check.h"
 #include "lib/base/planted_bug.h"
+#include "lib/txn/copy_payload.h"
 #include "lib/txn/publish.h"
 #include "lib/txn/record_lock.h"
 #include "lib/txn/tidier.h"
@@ -413,19 +413,34 @@ Status SessionCore::ChooseInsertPart(TableState& table, size_t payload_bytes,
   return Status::Ok();
 }
 
+Status SessionCore::PrepareInserts(TablePart& part, const std::byte* payloads,
+                                   std::span<RecordId> ids, size_t* prepared) {
+  const internal::TableView& view = part.view;
+  const std::byte* payload = payloads + *prepared * view.payload_bytes;
+  while (*prepared < ids.size()) {
+    slab::HomeSlotCache* cache = nullptr;
+    FLAGSTONE_RETURN_IF_ERROR(ReserveHomeSlot(part, &cache));
+    const uint32_t tick = engine_.ticks().Current();
+    if (tick == id::kNoTick) return slab::TicksUsedUp();
+    const uint64_t id_of_slot_0 =
+        engine_.codec().Encode({tick, view.class_number, engine_.options().node, 0}).value();
+    do {
+      const uint32_t slot = cache->Take();
+      // The commit waits until its stores have their lines: fetched while earlier records are made.
+      if (const auto ahead = cache->Ahead()) __builtin_prefetch(view.HomeOf(*ahead), 1);
+      CopyPayload(internal::PayloadOf(view.HomeOf(slot)), payload, view.payload_bytes);
+      payload += view.payload_bytes;
+      ids[(*prepared)++] = RecordId(id_of_slot_0 | slot);
+    } while (*prepared < ids.size() && !cache->empty());
+  }
+  return Status::Ok();
+}
+
 Status SessionCore::PrepareInsert(TablePart& part, const std::byte* payload, RecordId* id,
                                   SlotHeader** home) {
-  slab::HomeSlotCache* cache = nullptr;
-  FLAGSTONE_RETURN_IF_ERROR(ReserveHomeSlot(part, &cache));
-  const uint32_t tick = engine_.ticks().Current();
-  if (tick == id::kNoTick) return slab::TicksUsedUp();
-  const internal::TableView& view = part.view;
-  const uint32_t slot = cache->Take();
-  *home = view.HomeOf(slot);
-  // The commit waits until its stores have their lines: fetched while earlier records are made.
-  if (const auto ahead = cache->Ahead()) __builtin_prefetch(view.HomeOf(*ahead), 1);
-  std::memcpy(internal::PayloadOf(*home), payload, view.payload_bytes);
-  *id = engine_.codec().Encode({tick, view.class_number, engine_.options().node, slot});
+  size_t prepared = 0;
+  FLAGSTONE_RETURN_IF_ERROR(PrepareInserts(part, payload, std::span(id, 1), &prepared));
+  *home = part.view.HomeOf(id->value());
   return Status::Ok();
 }
 
@@ -480,7 +495,7 @@ Status SessionCore::PrepareInsertWithId(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR((*part)->slots.TakeAt(fields.slot, fields.tick));
   const internal::SlotGeometry& geometry = (*part)->view.geometry;
   *home = geometry.HomeAt(fields.slot >> geometry.index_bits, fields.slot & geometry.index_mask);
-  std::memcpy(internal::PayloadOf(*home), payload.data(), payload.size());
+  CopyPayload(internal::PayloadOf(*home), payload.data(), payload.size());
   return Status::Ok();
 }
 
@@ -507,14 +522,9 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
     }
   };
   try {
-    for (; prepared < ids.size(); ++prepared) {
-      SlotHeader* home = nullptr;
-      Status status = PrepareInsert(*part, payloads.data() + prepared * table.record_bytes,
-                                    &ids[prepared], &home);
-      if (!status.ok()) {
-        undo();
-        return status;
-      }
+    if (Status status = PrepareInserts(*part, payloads.data(), ids, &prepared); !status.ok()) {
+      undo();
+      return status;
     }
   } catch (...) {
     undo();
@@ -555,7 +565,7 @@ Result<bool> SessionCore::PrepareUpdate(TableState& table, RecordId id,
   Result<bool> locked = LockForSingle(table, id, lock_wait, slab::VersionUse::kUpdate,
                                       Base::kNewestLive, change, &newest);
   if (!locked.ok() || !*locked) return locked;
-  std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest), table.record_bytes);
+  CopyPayload(internal::PayloadOf(change.version), internal::PayloadOf(newest), table.record_bytes);
   return true;
 }
 
@@ -572,7 +582,7 @@ Result<bool> SessionCore::UpdateTo(TableState& table, RecordId id,
   Result<bool> locked = LockForSingle(table, id, lock_wait, slab::VersionUse::kUpdate,
                                       Base::kNewestLive, change, &newest);
   if (!locked.ok() || !*locked) return locked;
-  std::memcpy(internal::PayloadOf(change.version), payload.data(), payload.size());
+  CopyPayload(internal::PayloadOf(change.version), payload.data(), payload.size());
   return PublishSingle(change, kLive, counters_.updates);
 }
 
@@ -593,7 +603,7 @@ Result<bool> SessionCore::Undelete(TableState& table, RecordId id,
   Result<bool> locked = LockForSingle(table, id, lock_wait, slab::VersionUse::kUpdate,
                                       Base::kNewestDeleted, change, &newest);
   if (!locked.ok() || !*locked) return locked;
-  std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest), table.record_bytes);
+  CopyPayload(internal::PayloadOf(change.version), internal::PayloadOf(newest), table.record_bytes);
   return PublishSingle(change, kLive, counters_.undeletes);
 }
 

@@ -226,7 +226,11 @@ class SessionCore {
   // Where records of `payload_bytes` go to.
   Status ChooseInsertPart(TableState& table, size_t payload_bytes,
                           std::optional<uint32_t> size_class, TablePart** part);
-  // Takes a home slot and an ID, and writes the payload: nobody sees it yet.
+  // Takes home slots and IDs from ids[*prepared] on, and writes the payloads: nobody sees them yet.
+  // *prepared counts on, also of those that stand when it fails.
+  Status PrepareInserts(TablePart& part, const std::byte* payloads, std::span<RecordId> ids,
+                        size_t* prepared);
+  // The same for one.
   Status PrepareInsert(TablePart& part, const std::byte* payload, RecordId* id,
                        internal::SlotHeader** home);
   Status PrepareInsertWithId(TableState& table, RecordId id, std::span<const std::byte> payload,

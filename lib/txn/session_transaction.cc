@@ -1,11 +1,11 @@
 // SessionCore: its one transaction, from Begin() to Commit() or Rollback().
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <string>
 #include <utility>
 
 #include "lib/base/planted_bug.h"
+#include "lib/txn/copy_payload.h"
 #include "lib/txn/publish.h"
 #include "lib/txn/record_lock.h"
 #include "lib/txn/session_core.h"
@@ -303,7 +303,7 @@ Result<SessionCore::Write*> SessionCore::WriteForChange(TableState& table, Recor
   if (!*locked) return absent;
   TakeVersionSlot(change, use);
   if (kind != WriteKind::kDelete) {
-    std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest),
+    CopyPayload(internal::PayloadOf(change.version), internal::PayloadOf(newest),
                 table.record_bytes);
   }
   AddWrite({kind, change.part, change.home, change.version, change.version_link, change.link_before,
