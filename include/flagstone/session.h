@@ -244,11 +244,14 @@ class FLAGSTONE_EXPORT Session : public Reader {
 // A write that fails with CONFLICT, DEADLINE_EXCEEDED, SNAPSHOT_TOO_OLD or RESOURCE_EXHAUSTED has
 // rolled the transaction back (under read committed, CONFLICT and DEADLINE_EXCEEDED have not: the
 // write alone may be tried again); every later call answers with the same status. INVALID_ARGUMENT
-// and absence leave it as it was.
+// and absence leave it as it was. When it has ended, its session may begin another one, in which
+// the object that is left has no part: its calls answer FAILED_PRECONDITION.
 class FLAGSTONE_EXPORT Transaction {
  public:
   Transaction(Transaction&& other) noexcept
-      : core_(std::exchange(other.core_, nullptr)), participant_(other.participant_) {}
+      : core_(std::exchange(other.core_, nullptr)),
+        participant_(other.participant_),
+        number_(other.number_) {}
   Transaction& operator=(Transaction&&) = delete;
   ~Transaction();
 
@@ -271,6 +274,8 @@ class FLAGSTONE_EXPORT Transaction {
   // through.
   template <std::invocable<std::span<std::byte>> Updater>
   Result<bool> Update(const RecordTable& table, RecordId id, Updater&& updater) {
+    if (!IsLatest()) [[unlikely]]
+      return Ended();
     Result<char*> payload = internal::SessionCalls::TransactionUpdate(*core_, table.state(), id);
     if (!payload.ok()) return std::move(payload).status();
     if (*payload == nullptr) return false;
@@ -320,13 +325,16 @@ class FLAGSTONE_EXPORT Transaction {
 
   // For the library.
   Transaction(txn::SessionCore* core, internal::Participant* participant)
-      : core_(core), participant_(participant) {}
+      : core_(core), participant_(participant), number_(participant->transaction_count) {}
 
  private:
   template <typename Shape>
   Result<RecordGuard> GetAt(const internal::HomePlaces<Shape>& places, const RecordTable& table,
                             RecordId id);
-  static Status Ended();
+  // False once it was moved from or its session has begun another one: it has no part in that.
+  bool IsLatest() const { return core_ != nullptr && participant_->transaction_count == number_; }
+  // Why, when it is not.
+  Status Ended() const;
 
   struct RollbackUnlessDone {
     txn::SessionCore* core;
@@ -337,6 +345,7 @@ class FLAGSTONE_EXPORT Transaction {
 
   txn::SessionCore* core_;  // nullptr: moved from
   internal::Participant* participant_;
+  uint64_t number_;  // of the transactions that the session has begun
 };
 
 // --- the hot path
@@ -391,7 +400,7 @@ template <typename Shape>
 template <typename Shape>
 [[gnu::always_inline]] inline Result<RecordGuard> Transaction::GetAt(
     const internal::HomePlaces<Shape>& places, const RecordTable& table, RecordId id) {
-  if (core_ == nullptr) [[unlikely]]
+  if (!IsLatest()) [[unlikely]]
     return Ended();
   internal::Participant& participant = *participant_;
   internal::HomeReads& reads = participant.home_reads;

@@ -114,7 +114,8 @@ class SessionCore {
   internal::Timestamp snapshot() const { return transaction_.snapshot; }
   IsolationLevel isolation() const { return transaction_.options.isolation; }
   // Before the first read or write.
-  Status SetIsolation(IsolationLevel level);
+  Status SetTransactionIsolation(IsolationLevel level);
+  Status CheckAlive() const { return engine_.CheckAlive(); }
 
   Result<RecordGuard> TransactionRead(TableState& table, RecordId id);
   Result<RecordId> TransactionInsert(TableState& table, std::span<const std::byte> payload,
@@ -248,6 +249,7 @@ class SessionCore {
   bool ReadsLatest() const;
   // Says which reads need not come here: see Transaction::GetAt().
   void OpenHomeReads();
+  Status SetIsolation(IsolationLevel level);
   Status CheckWritable();
   Status Fail(Status status);
   Write* FindWrite(uint64_t id);

@@ -78,8 +78,14 @@ Status SessionCore::Begin(const TransactionOptions& options) {
         participant_.BeginSnapshot(engine_.commits().horizon_word(), engine_.snapshot_floor());
   }
   transaction_.running = true;
+  ++participant_.transaction_count;
   OpenHomeReads();
   return Status::Ok();
+}
+
+Status SessionCore::SetTransactionIsolation(IsolationLevel level) {
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  return SetIsolation(level);
 }
 
 bool SessionCore::ReadsLatest() const {

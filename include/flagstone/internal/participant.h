@@ -69,6 +69,7 @@ struct BasicParticipant {
 
   // Owned by the session's user.
   HomeReads home_reads;
+  uint64_t transaction_count;  // begun so far; the last one has this number
   uint64_t snapshot_serial;
   uint32_t guard_count;   // usable ones; 0 in a forked child (its pages are wiped)
   uint32_t guard_search;  // where the search for another guard slot than the first goes on
