@@ -31,6 +31,7 @@
 #include <utility>
 
 #include "flagstone/export.h"
+#include "flagstone/internal/newest_version.h"
 #include "flagstone/internal/participant.h"
 #include "flagstone/internal/pending_change.h"
 #include "flagstone/internal/slot.h"
@@ -52,6 +53,8 @@ struct FLAGSTONE_EXPORT SessionCalls {
   static Result<bool> PrepareUpdate(txn::SessionCore& core, txn::TableState& table, RecordId id,
                                     std::chrono::nanoseconds lock_wait, PendingChange& change);
   static void PublishUpdate(txn::SessionCore& core, PendingChange& change);
+  static Result<RecordGuard> TransactionRead(txn::SessionCore& core, txn::TableState& table,
+                                             RecordId id);
   static Result<char*> TransactionUpdate(txn::SessionCore& core, txn::TableState& table,
                                          RecordId id);
   static void RollbackAfterThrow(txn::SessionCore& core);
@@ -125,6 +128,10 @@ class FLAGSTONE_EXPORT Reader {
   template <typename Shape>
   RecordGuard GetAt(const internal::HomePlaces<Shape>& places, const RecordTable& table,
                     RecordId id);
+  // The record in `home`, which the first guard slot guards, is not at home. (Not given the handle:
+  // one whose address is known to another function does not stay in registers.)
+  RecordGuard GetNewest(const internal::SlotHeader& home, const internal::TableView& view,
+                        txn::TableState& table, RecordId id);
 
  protected:
   std::unique_ptr<txn::SessionCore> core_;
@@ -237,10 +244,14 @@ class FLAGSTONE_EXPORT Session : public Reader {
 // A write that fails with CONFLICT, DEADLINE_EXCEEDED, SNAPSHOT_TOO_OLD or RESOURCE_EXHAUSTED has
 // rolled the transaction back (under read committed, CONFLICT and DEADLINE_EXCEEDED have not: the
 // write alone may be tried again); every later call answers with the same status. INVALID_ARGUMENT
-// and absence leave it as it was.
+// and absence leave it as it was. When it has ended, its session may begin another one, in which
+// the object that is left has no part: its calls answer FAILED_PRECONDITION.
 class FLAGSTONE_EXPORT Transaction {
  public:
-  Transaction(Transaction&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  Transaction(Transaction&& other) noexcept
+      : core_(std::exchange(other.core_, nullptr)),
+        participant_(other.participant_),
+        number_(other.number_) {}
   Transaction& operator=(Transaction&&) = delete;
   ~Transaction();
 
@@ -248,9 +259,10 @@ class FLAGSTONE_EXPORT Transaction {
   // committed, the latest committed state). An empty guard: absent.
   Result<RecordGuard> Get(const RecordTable& table, RecordId id);
   template <RecordType T>
-  Result<TypedGuard<T>> Get(const RecordTableOf<T>& table, RecordId id) {
-    Result<RecordGuard> guard = Get(table.untyped(), id);
-    if (!guard.ok()) return std::move(guard).status();
+  [[gnu::always_inline]] Result<TypedGuard<T>> Get(const RecordTableOf<T>& table, RecordId id) {
+    Result<RecordGuard> guard = GetAt(table.places(), table.untyped(), id);
+    if (!guard.ok()) [[unlikely]]
+      return std::move(guard).status();
     return TypedGuard<T>(*std::move(guard));
   }
 
@@ -262,6 +274,8 @@ class FLAGSTONE_EXPORT Transaction {
   // through.
   template <std::invocable<std::span<std::byte>> Updater>
   Result<bool> Update(const RecordTable& table, RecordId id, Updater&& updater) {
+    if (!IsLatest()) [[unlikely]]
+      return Ended();
     Result<char*> payload = internal::SessionCalls::TransactionUpdate(*core_, table.state(), id);
     if (!payload.ok()) return std::move(payload).status();
     if (*payload == nullptr) return false;
@@ -310,9 +324,18 @@ class FLAGSTONE_EXPORT Transaction {
   bool running() const;
 
   // For the library.
-  explicit Transaction(txn::SessionCore* core) : core_(core) {}
+  Transaction(txn::SessionCore* core, internal::Participant* participant)
+      : core_(core), participant_(participant), number_(participant->transaction_count) {}
 
  private:
+  template <typename Shape>
+  Result<RecordGuard> GetAt(const internal::HomePlaces<Shape>& places, const RecordTable& table,
+                            RecordId id);
+  // False once it was moved from or its session has begun another one: it has no part in that.
+  bool IsLatest() const { return core_ != nullptr && participant_->transaction_count == number_; }
+  // Why, when it is not.
+  Status Ended() const;
+
   struct RollbackUnlessDone {
     txn::SessionCore* core;
     ~RollbackUnlessDone() {
@@ -320,7 +343,9 @@ class FLAGSTONE_EXPORT Transaction {
     }
   };
 
-  txn::SessionCore* core_;
+  txn::SessionCore* core_;  // nullptr: moved from
+  internal::Participant* participant_;
+  uint64_t number_;  // of the transactions that the session has begun
 };
 
 // --- the hot path
@@ -330,23 +355,76 @@ template <typename Shape>
                                                         const RecordTable& table, RecordId id) {
   std::atomic<uint64_t>& guard = participant_->guards[0];
   internal::SlotHeader* const slot = places.SlotOf(id.value());
-  if (internal::HoldsAcquire(guard, internal::kGuardFree) && places.IndexExists(id.value()))
+  if (places.IndexExists(id.value()) && internal::HoldsAcquire(guard, internal::kGuardFree))
       [[likely]] {
     // Announced before the first load: whoever would overwrite the slot waits from here on.
     internal::StdAtomics::Announce(guard, reinterpret_cast<uint64_t>(slot),
                                    internal::BarrierKind::kAsymmetric);
-    if (internal::HoldsAcquire(places.owned[places.ExtentOf(id.value())], internal::kExtentOwned) &&
-        internal::HoldsAcquire(slot->id, id.value())) [[likely]] {
-      // Saves the caller's test of the guard, which the compiler then knows to be there.
-      if (slot == nullptr) __builtin_unreachable();
-      return RecordGuard(slot, guard, table.view(), id);
+    if (internal::HoldsAcquire(places.owned[places.ExtentOf(id.value())], internal::kExtentOwned)) {
+      if (internal::HoldsAcquire(slot->id, id.value())) [[likely]] {
+        // Saves the caller's test of the guard, which the compiler then knows to be there.
+        if (slot == nullptr) __builtin_unreachable();
+        return RecordGuard(slot, guard, table.view(), id);
+      }
+      if (internal::HoldsAcquire(slot->id, id.value() | internal::kLookCloser)) {
+        return GetNewest(*slot, table.view(), table.state(), id);
+      }
     }
     internal::Participant::ReleaseGuard(guard);
   }
   return internal::SessionCalls::Read(*core_, table.state(), id);
 }
 
+// Not inlined: the loop around a read stays short for the records that are at home.
+[[gnu::noinline]] inline RecordGuard Reader::GetNewest(const internal::SlotHeader& home,
+                                                       const internal::TableView& view,
+                                                       txn::TableState& table, RecordId id) {
+  internal::Participant& participant = *participant_;
+  std::atomic<uint64_t>& guard = participant.guards[1];
+  internal::SlotHeader* version = nullptr;
+  if (internal::Participant::IsFree(guard)) [[likely]] {
+    version = internal::GuardNewest(participant, guard, home, *view.horizon, view.geometry);
+  }
+  internal::Participant::ReleaseGuard(participant.guards[0]);
+  if (version == nullptr) return internal::SessionCalls::Read(*core_, table, id);
+  participant.CountChainRead();
+  return RecordGuard(version, guard, view, id);
+}
+
 [[gnu::always_inline]] inline RecordGuard Reader::Get(const RecordTable& table, RecordId id) {
+  return GetAt(table.places(), table, id);
+}
+
+// As Reader::GetAt(), with one more word of the same cache line: a settled version at home that the
+// snapshot covers is the one it sees. The guard is on it before it is known to be, so it stays.
+template <typename Shape>
+[[gnu::always_inline]] inline Result<RecordGuard> Transaction::GetAt(
+    const internal::HomePlaces<Shape>& places, const RecordTable& table, RecordId id) {
+  if (!IsLatest()) [[unlikely]]
+    return Ended();
+  internal::Participant& participant = *participant_;
+  internal::HomeReads& reads = participant.home_reads;
+  std::atomic<uint64_t>& guard = participant.guards[0];
+  internal::SlotHeader* const slot = places.SlotOf(id.value());
+  if (places.IndexExists(id.value()) && internal::HoldsAcquire(guard, internal::kGuardFree) &&
+      (reads.changed & internal::HomeReads::BitOf(id.value())) == 0) [[likely]] {
+    internal::StdAtomics::Announce(guard, reinterpret_cast<uint64_t>(slot),
+                                   internal::BarrierKind::kAsymmetric);
+    if (internal::HoldsAcquire(places.owned[places.ExtentOf(id.value())], internal::kExtentOwned) &&
+        internal::HoldsAcquire(slot->id, id.value()) &&
+        internal::BeginOf(slot->version.load(std::memory_order_acquire)) <= reads.bound &&
+        !participant.SnapshotIsCut()) [[likely]] {
+      if (slot == nullptr) __builtin_unreachable();
+      reads.any = true;
+      return RecordGuard(slot, guard, table.view(), id);
+    }
+    internal::Participant::ReleaseGuard(guard);
+  }
+  return internal::SessionCalls::TransactionRead(*core_, table.state(), id);
+}
+
+[[gnu::always_inline]] inline Result<RecordGuard> Transaction::Get(const RecordTable& table,
+                                                                   RecordId id) {
   return GetAt(table.places(), table, id);
 }
 

@@ -43,7 +43,7 @@ enum class MaintenanceMode : uint8_t {
   // The store runs threads of its own.
   kBackground,
   // It runs none: the service calls Store::Maintain(), and a call that must wait does the work
-  // itself.
+  // itself. The clock is looked at then too: the time in an ID is that of the last such call.
   kCallerDriven,
 };
 

@@ -82,6 +82,15 @@ Result<internal::VersionLink> VersionPool::TakeRun(uint32_t run_slots) {
 }
 
 void VersionPool::Give(std::span<const internal::VersionLink> links) {
+  for (; links.size() > kGivenAtOnceMax; links = links.subspan(kGivenAtOnceMax)) {
+    GiveAtOnce(links.first(kGivenAtOnceMax));
+    // A mutex that is taken again at once is never free for who tries meanwhile.
+    for (int pause = 0; pause < kPausesBetween; ++pause) internal::StdAtomics::Pause(0);
+  }
+  GiveAtOnce(links);
+}
+
+void VersionPool::GiveAtOnce(std::span<const internal::VersionLink> links) {
   base::MutexLock lock(&mutex_);
   const internal::SlotGeometry& geometry = space_.geometry();
   // Links come in stretches of one extent, and sessions wait meanwhile.

@@ -7,14 +7,6 @@
 #include "lib/txn/session_core.h"
 
 namespace flagstone {
-namespace {
-
-Status TransactionEnded() {
-  return Status::Error(StatusCode::kFailedPrecondition,
-                       "this transaction was moved from; use the one it was moved to");
-}
-
-}  // namespace
 
 std::string_view RecordTable::name() const { return state_->name; }
 
@@ -38,6 +30,10 @@ Result<bool> SessionCalls::PrepareUpdate(txn::SessionCore& core, txn::TableState
 }
 void SessionCalls::PublishUpdate(txn::SessionCore& core, PendingChange& change) {
   core.PublishUpdate(change);
+}
+Result<RecordGuard> SessionCalls::TransactionRead(txn::SessionCore& core, txn::TableState& table,
+                                                  RecordId id) {
+  return core.TransactionRead(table, id);
 }
 Result<char*> SessionCalls::TransactionUpdate(txn::SessionCore& core, txn::TableState& table,
                                               RecordId id) {
@@ -95,39 +91,45 @@ Result<bool> Session::Undelete(const RecordTable& table, RecordId id,
 
 Result<Transaction> Session::Begin(const TransactionOptions& options) {
   FLAGSTONE_RETURN_IF_ERROR(core_->Begin(options));
-  return Transaction(core_.get());
+  return Transaction(core_.get(), participant_);
 }
 
 // --- Transaction
 
 Transaction::~Transaction() { Rollback(); }
 
-Result<RecordGuard> Transaction::Get(const RecordTable& table, RecordId id) {
-  if (core_ == nullptr) return TransactionEnded();
-  return core_->TransactionRead(table.state(), id);
+Status Transaction::Ended() const {
+  if (core_ == nullptr) {
+    return Status::Error(StatusCode::kFailedPrecondition,
+                         "this transaction was moved from; use the one it was moved to");
+  }
+  FLAGSTONE_RETURN_IF_ERROR(core_->CheckAlive());
+  return Status::Error(StatusCode::kFailedPrecondition,
+                       "this transaction has ended, and its session has begun another one; use "
+                       "that, or begin the next when it has ended");
 }
 
 Result<RecordId> Transaction::Insert(const RecordTable& table, std::span<const std::byte> record) {
-  if (core_ == nullptr) return TransactionEnded();
+  if (!IsLatest()) return Ended();
   return core_->TransactionInsert(table.state(), record, std::nullopt);
 }
 
 Result<RecordId> Transaction::InsertInClass(const RecordTable& table,
                                             std::span<const std::byte> record,
                                             uint32_t size_class) {
-  if (core_ == nullptr) return TransactionEnded();
+  if (!IsLatest()) return Ended();
   return core_->TransactionInsert(table.state(), record, size_class);
 }
 
 Status Transaction::InsertWithId(const RecordTable& table, RecordId id,
                                  std::span<const std::byte> record) {
-  if (core_ == nullptr) return TransactionEnded();
+  if (!IsLatest()) return Ended();
   return core_->TransactionInsertWithId(table.state(), id, record);
 }
 
 Result<bool> Transaction::UpdateTo(const RecordTable& table, RecordId id,
                                    std::span<const std::byte> record) {
-  if (core_ == nullptr) return TransactionEnded();
+  if (!IsLatest()) return Ended();
   if (record.size() != table.record_bytes()) {
     return Status::Error(StatusCode::kInvalidArgument,
                          "table '" + std::string(table.name()) + "': a record has " +
@@ -140,32 +142,32 @@ Result<bool> Transaction::UpdateTo(const RecordTable& table, RecordId id,
 }
 
 Result<bool> Transaction::Delete(const RecordTable& table, RecordId id) {
-  if (core_ == nullptr) return TransactionEnded();
+  if (!IsLatest()) return Ended();
   return core_->TransactionDelete(table.state(), id);
 }
 
 Result<bool> Transaction::Undelete(const RecordTable& table, RecordId id) {
-  if (core_ == nullptr) return TransactionEnded();
+  if (!IsLatest()) return Ended();
   return core_->TransactionUndelete(table.state(), id);
 }
 
 Status Transaction::SetIsolationLevel(IsolationLevel level) {
-  if (core_ == nullptr || !core_->in_transaction()) return TransactionEnded();
-  return core_->SetIsolation(level);
+  if (!IsLatest()) return Ended();
+  return core_->SetTransactionIsolation(level);
 }
 
 IsolationLevel Transaction::isolation_level() const { return core_->isolation(); }
 uint64_t Transaction::snapshot_timestamp() const { return core_->snapshot(); }
 
 Result<uint64_t> Transaction::Commit() {
-  if (core_ == nullptr) return TransactionEnded();
+  if (!IsLatest()) return Ended();
   return core_->Commit();
 }
 
 void Transaction::Rollback() {
-  if (core_ != nullptr && core_->in_transaction()) core_->Rollback(Status::Ok());
+  if (running()) core_->Rollback(Status::Ok());
 }
 
-bool Transaction::running() const { return core_ != nullptr && core_->in_transaction(); }
+bool Transaction::running() const { return IsLatest() && core_->in_transaction(); }
 
 }  // namespace flagstone

@@ -118,6 +118,7 @@ Result<TablePart*> Engine::PartOf(TableState& table, uint32_t size_class) {
       inlined_reads ? slab::OwnedExtentsUse::kByReaders : slab::OwnedExtentsUse::kNone);
   if (!owned.ok()) return std::move(owned).status();
   places.owned = owned->entries();
+  view.horizon = &commits_.horizon_word();
   view.extent_owner = space.extent_owner();
   view.shared_owner = space.shared_owner();
   view.slots_per_shared_slab = space.slots_per_shared_slab();

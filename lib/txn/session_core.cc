@@ -1,28 +1,18 @@
+// SessionCore: places and slots, reads, locks, and changes that are transactions of their own.
 #include "lib/txn/session_core.h"
 
-#include <algorithm>
-#include <bit>
-#include <cstring>
 #include <ctime>
 #include <string>
 #include <utility>
 
 #include "lib/base/check.h"
 #include "lib/base/planted_bug.h"
+#include "lib/txn/copy_payload.h"
 #include "lib/txn/publish.h"
 #include "lib/txn/record_lock.h"
 #include "lib/txn/tidier.h"
 
 namespace flagstone {
-
-std::string_view IsolationLevelName(IsolationLevel level) {
-  switch (level) {
-    case IsolationLevel::kReadCommitted: return "read committed";
-    case IsolationLevel::kSnapshot: return "snapshot";
-    case IsolationLevel::kSerializable: return "serializable";
-  }
-  return "unknown";
-}
 
 namespace internal {
 
@@ -52,9 +42,6 @@ using internal::SlotHeader;
 using internal::StdAtomics;
 using internal::Timestamp;
 
-// From this many writes on, a transaction finds its own by a hash map instead of by looking at all.
-constexpr size_t kLinearWritesMax = 16;
-
 // How many changes before its use a version slot is fetched.
 constexpr uint32_t kVersionSlotsAhead = 4;
 
@@ -64,17 +51,29 @@ constexpr uint32_t kLockPollsWithoutSleep = 100;
 
 }  // namespace
 
-SessionCounts& SessionCounts::operator+=(const SessionCounters& session) {
-  inserts += session.inserts.value();
-  updates += session.updates.value();
-  deletes += session.deletes.value();
-  undeletes += session.undeletes.value();
-  commits += session.commits.value();
-  rollbacks += session.rollbacks.value();
-  conflicts += session.conflicts.value();
-  chain_reads += session.chain_reads.value();
-  snapshots_too_old += session.snapshots_too_old.value();
+SessionCounts& SessionCounts::operator+=(const SessionCounts& other) {
+  inserts += other.inserts;
+  updates += other.updates;
+  deletes += other.deletes;
+  undeletes += other.undeletes;
+  commits += other.commits;
+  rollbacks += other.rollbacks;
+  conflicts += other.conflicts;
+  chain_reads += other.chain_reads;
+  snapshots_too_old += other.snapshots_too_old;
   return *this;
+}
+
+SessionCounts SessionCore::counts() const {
+  return {.inserts = counters_.inserts.value(),
+          .updates = counters_.updates.value(),
+          .deletes = counters_.deletes.value(),
+          .undeletes = counters_.undeletes.value(),
+          .commits = counters_.commits.value(),
+          .rollbacks = counters_.rollbacks.value(),
+          .conflicts = counters_.conflicts.value(),
+          .chain_reads = participant_.chain_reads.load(std::memory_order_relaxed),
+          .snapshots_too_old = counters_.snapshots_too_old.value()};
 }
 
 Result<std::unique_ptr<SessionCore>> SessionCore::Create(Engine& engine, Tidier& tidier) {
@@ -265,7 +264,7 @@ RecordGuard SessionCore::Read(TableState& table, RecordId id) {
   if (!OwnsPlace(*part, id.value())) return RecordGuard();
   // At home: of a table too small for extents of its own, or one more guard beside others.
   if (internal::ReadableAtHome(*home, id.value())) return GuardOn(*guard, home, *part, id);
-  counters_.chain_reads.Add();
+  participant_.CountChainRead();
   SlotHeader* found = internal::FindVisible<StdAtomics>(
       *home, id.value(), engine_.commits().horizon(), part->view.geometry);
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
@@ -414,19 +413,34 @@ Status SessionCore::ChooseInsertPart(TableState& table, size_t payload_bytes,
   return Status::Ok();
 }
 
+Status SessionCore::PrepareInserts(TablePart& part, const std::byte* payloads,
+                                   std::span<RecordId> ids, size_t* prepared) {
+  const internal::TableView& view = part.view;
+  const std::byte* payload = payloads + *prepared * view.payload_bytes;
+  while (*prepared < ids.size()) {
+    slab::HomeSlotCache* cache = nullptr;
+    FLAGSTONE_RETURN_IF_ERROR(ReserveHomeSlot(part, &cache));
+    const uint32_t tick = engine_.ticks().Current();
+    if (tick == id::kNoTick) return slab::TicksUsedUp();
+    const uint64_t id_of_slot_0 =
+        engine_.codec().Encode({tick, view.class_number, engine_.options().node, 0}).value();
+    do {
+      const uint32_t slot = cache->Take();
+      // The commit waits until its stores have their lines: fetched while earlier records are made.
+      if (const auto ahead = cache->Ahead()) __builtin_prefetch(view.HomeOf(*ahead), 1);
+      CopyPayload(internal::PayloadOf(view.HomeOf(slot)), payload, view.payload_bytes);
+      payload += view.payload_bytes;
+      ids[(*prepared)++] = RecordId(id_of_slot_0 | slot);
+    } while (*prepared < ids.size() && !cache->empty());
+  }
+  return Status::Ok();
+}
+
 Status SessionCore::PrepareInsert(TablePart& part, const std::byte* payload, RecordId* id,
                                   SlotHeader** home) {
-  slab::HomeSlotCache* cache = nullptr;
-  FLAGSTONE_RETURN_IF_ERROR(ReserveHomeSlot(part, &cache));
-  const uint32_t tick = engine_.ticks().Current();
-  if (tick == id::kNoTick) return slab::TicksUsedUp();
-  const internal::TableView& view = part.view;
-  const uint32_t slot = cache->Take();
-  *home = view.HomeOf(slot);
-  // The commit waits until its stores have their lines: fetched while earlier records are made.
-  if (const auto ahead = cache->Ahead()) __builtin_prefetch(view.HomeOf(*ahead), 1);
-  std::memcpy(internal::PayloadOf(*home), payload, view.payload_bytes);
-  *id = engine_.codec().Encode({tick, view.class_number, engine_.options().node, slot});
+  size_t prepared = 0;
+  FLAGSTONE_RETURN_IF_ERROR(PrepareInserts(part, payload, std::span(id, 1), &prepared));
+  *home = part.view.HomeOf(id->value());
   return Status::Ok();
 }
 
@@ -481,7 +495,7 @@ Status SessionCore::PrepareInsertWithId(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR((*part)->slots.TakeAt(fields.slot, fields.tick));
   const internal::SlotGeometry& geometry = (*part)->view.geometry;
   *home = geometry.HomeAt(fields.slot >> geometry.index_bits, fields.slot & geometry.index_mask);
-  std::memcpy(internal::PayloadOf(*home), payload.data(), payload.size());
+  CopyPayload(internal::PayloadOf(*home), payload.data(), payload.size());
   return Status::Ok();
 }
 
@@ -508,14 +522,9 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
     }
   };
   try {
-    for (; prepared < ids.size(); ++prepared) {
-      SlotHeader* home = nullptr;
-      Status status = PrepareInsert(*part, payloads.data() + prepared * table.record_bytes,
-                                    &ids[prepared], &home);
-      if (!status.ok()) {
-        undo();
-        return status;
-      }
+    if (Status status = PrepareInserts(*part, payloads.data(), ids, &prepared); !status.ok()) {
+      undo();
+      return status;
     }
   } catch (...) {
     undo();
@@ -556,7 +565,7 @@ Result<bool> SessionCore::PrepareUpdate(TableState& table, RecordId id,
   Result<bool> locked = LockForSingle(table, id, lock_wait, slab::VersionUse::kUpdate,
                                       Base::kNewestLive, change, &newest);
   if (!locked.ok() || !*locked) return locked;
-  std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest), table.record_bytes);
+  CopyPayload(internal::PayloadOf(change.version), internal::PayloadOf(newest), table.record_bytes);
   return true;
 }
 
@@ -573,7 +582,7 @@ Result<bool> SessionCore::UpdateTo(TableState& table, RecordId id,
   Result<bool> locked = LockForSingle(table, id, lock_wait, slab::VersionUse::kUpdate,
                                       Base::kNewestLive, change, &newest);
   if (!locked.ok() || !*locked) return locked;
-  std::memcpy(internal::PayloadOf(change.version), payload.data(), payload.size());
+  CopyPayload(internal::PayloadOf(change.version), payload.data(), payload.size());
   return PublishSingle(change, kLive, counters_.updates);
 }
 
@@ -594,421 +603,8 @@ Result<bool> SessionCore::Undelete(TableState& table, RecordId id,
   Result<bool> locked = LockForSingle(table, id, lock_wait, slab::VersionUse::kUpdate,
                                       Base::kNewestDeleted, change, &newest);
   if (!locked.ok() || !*locked) return locked;
-  std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest), table.record_bytes);
+  CopyPayload(internal::PayloadOf(change.version), internal::PayloadOf(newest), table.record_bytes);
   return PublishSingle(change, kLive, counters_.undeletes);
-}
-
-// --- transactions
-
-Status SessionCore::Begin(const TransactionOptions& options) {
-  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
-  if (transaction_.running) {
-    return Status::Error(StatusCode::kFailedPrecondition,
-                         "this session already has a running transaction; commit or roll it back, "
-                         "or open another session");
-  }
-  if (options.lock_wait.count() < 0) {
-    return Status::Error(StatusCode::kInvalidArgument,
-                         "TransactionOptions::lock_wait is " +
-                             std::to_string(options.lock_wait.count()) +
-                             " ns; it must be 0 or more");
-  }
-  transaction_.options = options;
-  transaction_.cause = Status::Ok();
-  FLAGSTONE_RETURN_IF_ERROR(SetIsolation(options.isolation));
-  if (options.as_of_timestamp.has_value()) {
-    const Timestamp at = *options.as_of_timestamp;
-    const Timestamp horizon = engine_.commits().horizon();
-    if (at > horizon) {
-      return Status::Error(StatusCode::kInvalidArgument, "as_of_timestamp " + std::to_string(at) +
-                                                             " lies after the newest commit, " +
-                                                             std::to_string(horizon));
-    }
-    if (!participant_.BeginSnapshotAt(at, engine_.history_floor())) {
-      counters_.snapshots_too_old.Add();
-      return Status::Error(
-          StatusCode::kSnapshotTooOld,
-          "as_of_timestamp " + std::to_string(at) + " lies before " +
-              std::to_string(engine_.history_floor().load(std::memory_order_relaxed)) +
-              ", the oldest state that StoreOptions::snapshots.history_retention keeps");
-    }
-    transaction_.snapshot = at;
-  } else {
-    transaction_.snapshot =
-        participant_.BeginSnapshot(engine_.commits().horizon_word(), engine_.snapshot_floor());
-  }
-  transaction_.running = true;
-  transaction_.touched = false;
-  return Status::Ok();
-}
-
-Status SessionCore::SetIsolation(IsolationLevel level) {
-  if (level == IsolationLevel::kSerializable) {
-    return Status::Error(StatusCode::kUnsupported,
-                         "isolation level serializable needs predicate protection, which this "
-                         "version does not have; use IsolationLevel::kSnapshot");
-  }
-  if (transaction_.running && transaction_.touched) {
-    return Status::Error(StatusCode::kFailedPrecondition,
-                         "the isolation level is fixed with the first read or write of a "
-                         "transaction; set it before");
-  }
-  transaction_.options.isolation = level;
-  return Status::Ok();
-}
-
-Status SessionCore::CheckRunning() const {
-  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
-  if (transaction_.running) [[likely]]
-    return Status::Ok();
-  if (!transaction_.cause.ok()) return transaction_.cause;
-  return Status::Error(StatusCode::kFailedPrecondition,
-                       "the transaction has ended; begin another one");
-}
-
-Status SessionCore::Fail(Status status) {
-  Rollback(status);
-  return status;
-}
-
-SessionCore::Write* SessionCore::FindWrite(uint64_t id) {
-  std::vector<Write>& writes = transaction_.writes;
-  if (writes.size() <= kLinearWritesMax) {
-    for (Write& write : writes) {
-      if (write.id == id) return &write;
-    }
-    return nullptr;
-  }
-  const uint32_t found = transaction_.write_of_id.Find(writes, id);
-  return found == 0 ? nullptr : &writes[found - 1];
-}
-
-void SessionCore::WriteIndex::Reserve(size_t count, const std::vector<Write>& writes) {
-  if (2 * count > places_.size()) {
-    std::vector<uint32_t> larger(std::bit_ceil(4 * count));
-    places_.swap(larger);
-    used_ = 0;
-  }
-  while (used_ < writes.size()) Add(writes, static_cast<uint32_t>(used_));
-}
-
-void SessionCore::WriteIndex::Add(const std::vector<Write>& writes, uint32_t index) {
-  size_t at = Start(writes[index].id) & (places_.size() - 1);
-  while (places_[at] != 0) at = (at + 1) & (places_.size() - 1);
-  places_[at] = index + 1;
-  ++used_;
-}
-
-uint32_t SessionCore::WriteIndex::Find(const std::vector<Write>& writes, uint64_t id) const {
-  size_t at = Start(id) & (places_.size() - 1);
-  while (places_[at] != 0 && writes[places_[at] - 1].id != id) {
-    at = (at + 1) & (places_.size() - 1);
-  }
-  return places_[at];
-}
-
-void SessionCore::WriteIndex::Clear() {
-  if (used_ == 0) return;
-  used_ = 0;
-  // Small ones are kept, so that transactions in steady state allocate nothing.
-  constexpr size_t kKeptPlacesMax = 4096;
-  if (places_.size() <= kKeptPlacesMax) {
-    std::fill(places_.begin(), places_.end(), 0);
-  } else {
-    std::vector<uint32_t>().swap(places_);
-  }
-}
-
-void SessionCore::ReserveWrite() {
-  std::vector<Write>& writes = transaction_.writes;
-  if (writes.size() == writes.capacity()) {
-    writes.reserve(std::max(kLinearWritesMax, 2 * writes.capacity()));
-  }
-  if (writes.size() >= kLinearWritesMax) {
-    transaction_.write_of_id.Reserve(writes.size() + 1, writes);
-  }
-}
-
-void SessionCore::AddWrite(const Write& write) {
-  std::vector<Write>& writes = transaction_.writes;
-  writes.push_back(write);  // ReserveWrite() made the room
-  if (writes.size() <= kLinearWritesMax) return;
-  transaction_.write_of_id.Add(writes, static_cast<uint32_t>(writes.size() - 1));
-}
-
-Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id) {
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
-  transaction_.touched = true;
-  std::atomic<uint64_t>* guard = participant_.FreeGuard();
-  if (guard == nullptr) return RecordGuard(StatusCode::kResourceExhausted).status();
-  PinScope pin(participant_);
-  if (!transaction_.writes.empty()) {
-    if (Write* own = FindWrite(id.value()); own != nullptr) {
-      if (own->part->view.number != table.number || own->kind == WriteKind::kDelete ||
-          own->kind == WriteKind::kCancelled) {
-        return RecordGuard();
-      }
-      return GuardOn(*guard, own->kind == WriteKind::kInsert ? own->home : own->version, *own->part,
-                     id);
-    }
-  }
-  const bool latest = transaction_.options.isolation == IsolationLevel::kReadCommitted &&
-                      !transaction_.options.as_of_timestamp.has_value();
-  if (!latest && participant_.SnapshotIsCut() && !Planted(PlantedBug::kCutSnapshotReadsOn)) {
-    counters_.snapshots_too_old.Add();
-    return Fail(Status::Error(StatusCode::kSnapshotTooOld,
-                              "the snapshot at timestamp " + std::to_string(transaction_.snapshot) +
-                                  " passed StoreOptions::snapshots.age_max or "
-                                  "snapshots.version_bytes_max; begin again"));
-  }
-  TablePart* part = nullptr;
-  SlotHeader* home = Locate(table, id.value(), &part);
-  if (home == nullptr) return RecordGuard();
-  const Timestamp bound = latest ? engine_.commits().horizon() : transaction_.snapshot;
-  SlotHeader* found =
-      internal::FindVisible<StdAtomics>(*home, id.value(), bound, part->view.geometry);
-  if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
-    return RecordGuard();
-  }
-  return GuardOn(*guard, found, *part, id);
-}
-
-Result<RecordId> SessionCore::TransactionInsert(TableState& table,
-                                                std::span<const std::byte> payload,
-                                                std::optional<uint32_t> size_class) {
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
-  FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
-  if (!Planted(PlantedBug::kRoomAfterTaking)) ReserveWrite();
-  TablePart* part = nullptr;
-  RecordId id;
-  SlotHeader* home = nullptr;
-  Status status = ChooseInsertPart(table, payload.size(), size_class, &part);
-  if (status.ok()) status = PrepareInsert(*part, payload.data(), &id, &home);
-  if (Planted(PlantedBug::kRoomAfterTaking)) ReserveWrite();
-  if (!status.ok()) {
-    return status.code() == StatusCode::kInvalidArgument ? std::move(status)
-                                                         : Fail(std::move(status));
-  }
-  home->version.store(0, std::memory_order_relaxed);  // not committed: no timestamp
-  AddWrite({WriteKind::kInsert, part, home, nullptr, 0, 0, id.value()});
-  return id;
-}
-
-Status SessionCore::TransactionInsertWithId(TableState& table, RecordId id,
-                                            std::span<const std::byte> payload) {
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
-  FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
-  TablePart* part = nullptr;
-  SlotHeader* home = nullptr;
-  ReserveWrite();
-  if (Status status = PrepareInsertWithId(table, id, payload, &part, &home); !status.ok()) {
-    return status.code() == StatusCode::kInvalidArgument ? status : Fail(std::move(status));
-  }
-  home->version.store(0, std::memory_order_relaxed);  // not committed: no timestamp
-  AddWrite({WriteKind::kInsert, part, home, nullptr, 0, 0, id.value(), IdSource::kGiven});
-  return Status::Ok();
-}
-
-Status SessionCore::CheckWritable() {
-  transaction_.touched = true;
-  if (transaction_.options.as_of_timestamp.has_value()) {
-    return Status::Error(
-        StatusCode::kFailedPrecondition,
-        "a transaction that reads an earlier state (as_of_timestamp) cannot write");
-  }
-  const size_t writes_max = engine_.options().transaction_writes_max;
-  if (transaction_.writes.size() < writes_max) [[likely]]
-    return Status::Ok();
-  return Fail(Status::Error(StatusCode::kResourceExhausted,
-                            "the transaction has reached " + std::to_string(writes_max) +
-                                " writes; commit in parts or raise "
-                                "StoreOptions::transaction_writes_max"));
-}
-
-Result<SessionCore::Write*> SessionCore::WriteForChange(TableState& table, RecordId id,
-                                                        WriteKind kind, Base base) {
-  Write* const absent = nullptr;
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
-  FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
-  TablePart* part = nullptr;
-  if (Locate(table, id.value(), &part) == nullptr) return absent;
-  ReserveWrite();
-  const slab::VersionUse use =
-      kind == WriteKind::kDelete ? slab::VersionUse::kDelete : slab::VersionUse::kUpdate;
-  if (Status room = ReserveVersionSlot(*part, use); !room.ok()) return Fail(std::move(room));
-  const bool latest = transaction_.options.isolation == IsolationLevel::kReadCommitted;
-  PendingChange change;
-  SlotHeader* newest = nullptr;
-  Result<bool> locked =
-      Lock(table, id, transaction_.options.lock_wait,
-           latest ? std::nullopt : std::optional<Timestamp>(transaction_.snapshot), base, change,
-           &newest);
-  if (!locked.ok() || !*locked) GiveBackRun();
-  if (!locked.ok()) {
-    // A reader of the latest state may try again; a snapshot stays as old as it is.
-    if (latest) return locked.status();
-    return Fail(locked.status());
-  }
-  if (!*locked) return absent;
-  TakeVersionSlot(change, use);
-  if (kind != WriteKind::kDelete) {
-    std::memcpy(internal::PayloadOf(change.version), internal::PayloadOf(newest),
-                table.record_bytes);
-  }
-  AddWrite({kind, change.part, change.home, change.version, change.version_link, change.link_before,
-            change.id});
-  return &transaction_.writes.back();
-}
-
-Result<char*> SessionCore::TransactionUpdate(TableState& table, RecordId id) {
-  char* const absent = nullptr;
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
-  if (Write* own = FindWrite(id.value()); own != nullptr) {
-    if (own->part->view.number != table.number || own->kind == WriteKind::kDelete ||
-        own->kind == WriteKind::kCancelled) {
-      return absent;
-    }
-    SlotHeader* slot = own->kind == WriteKind::kInsert ? own->home : own->version;
-    if (OwnGuardOn(slot)) {
-      return Status::Error(StatusCode::kFailedPrecondition,
-                           "record " + id.ToString() +
-                               " was written by this transaction and is being read through a "
-                               "guard; release the guard before changing it again");
-    }
-    return internal::PayloadOf(slot);
-  }
-  Result<Write*> write = WriteForChange(table, id, WriteKind::kUpdate, Base::kNewestLive);
-  if (!write.ok()) return write.status();
-  if (*write == nullptr) return absent;
-  return internal::PayloadOf((*write)->version);
-}
-
-Result<bool> SessionCore::TransactionDelete(TableState& table, RecordId id) {
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
-  if (Write* own = FindWrite(id.value()); own != nullptr) {
-    if (own->part->view.number != table.number || own->kind == WriteKind::kDelete ||
-        own->kind == WriteKind::kCancelled) {
-      return false;
-    }
-    own->kind = own->kind == WriteKind::kInsert ? WriteKind::kCancelled : WriteKind::kDelete;
-    return true;
-  }
-  Result<Write*> write = WriteForChange(table, id, WriteKind::kDelete, Base::kNewestLive);
-  if (!write.ok()) return write.status();
-  return *write != nullptr;
-}
-
-Result<bool> SessionCore::TransactionUndelete(TableState& table, RecordId id) {
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
-  if (FindWrite(id.value()) != nullptr) {
-    return Status::Error(StatusCode::kFailedPrecondition,
-                         "record " + id.ToString() +
-                             " was changed by this transaction; roll back instead of undeleting");
-  }
-  Result<Write*> write = WriteForChange(table, id, WriteKind::kUpdate, Base::kNewestDeleted);
-  if (!write.ok()) return write.status();
-  return *write != nullptr;
-}
-
-Result<Timestamp> SessionCore::Commit() {
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
-  std::vector<Write>& writes = transaction_.writes;
-  Timestamp at = 0;
-  if (!writes.empty()) {
-    MakeRoom(std::min<size_t>(writes.size(), ChangedRing::kCapacity / 4));
-    at = engine_.commits().Reserve();
-    if (Planted(PlantedBug::kHorizonTooEarly)) {
-      Publish(writes.front(), at);
-      engine_.commits().Complete(at);
-      // Long enough for a watcher on a busy machine to have a turn.
-      for (int turn = 0; turn < 100; ++turn) StdAtomics::Pause(~uint32_t{0});
-      for (size_t i = 1; i < writes.size(); ++i) Publish(writes[i], at);
-    } else {
-      for (const Write& write : writes) Publish(write, at);
-      engine_.commits().Complete(at);
-    }
-    for (const Write& write : writes) {
-      if (write.kind == WriteKind::kInsert) SettleInsert(*write.home, write.id);
-    }
-  }
-  for (const Write& write : writes) {
-    if (write.kind == WriteKind::kUpdate || write.kind == WriteKind::kDelete) {
-      NoteChanged(write.id, write.link_before);
-    } else if (write.kind == WriteKind::kCancelled) {
-      GiveCancelledInsert(write, TickOf(write.id));
-    }
-  }
-  CountWrites();
-  counters_.commits.Add();
-  EndTransaction();
-  transaction_.cause = Status::Ok();
-  return at;
-}
-
-void SessionCore::Publish(const Write& write, Timestamp at) {
-  switch (write.kind) {
-    case WriteKind::kInsert: PublishInsert(*write.home, write.id, at); return;
-    case WriteKind::kUpdate:
-    case WriteKind::kDelete:
-      PublishVersion(*write.home, *write.version, write.version_link, write.link_before, write.id,
-                     at, write.kind == WriteKind::kUpdate ? kLive : kTombstone);
-      return;
-    case WriteKind::kCancelled: return;
-  }
-}
-
-void SessionCore::GiveCancelledInsert(const Write& write, uint32_t last_tick) {
-  if (OwnGuardOn(write.home)) {
-    tidier_.RetireHome(*write.part, SlotOf(write.id), last_tick);
-  } else {
-    GiveHomeSlot(*write.part, SlotOf(write.id), last_tick);
-  }
-}
-
-void SessionCore::CountWrites() {
-  for (const Write& write : transaction_.writes) {
-    switch (write.kind) {
-      case WriteKind::kInsert: counters_.inserts.Add(); break;
-      case WriteKind::kUpdate: counters_.updates.Add(); break;
-      case WriteKind::kDelete: counters_.deletes.Add(); break;
-      case WriteKind::kCancelled: break;
-    }
-  }
-}
-
-void SessionCore::Rollback(Status cause) {
-  if (!transaction_.running) return;
-  if (!engine_.registry().alive()) {
-    // The child of a fork has none of the memory that the writes point to.
-    transaction_.writes.clear();
-    transaction_.write_of_id.Clear();
-    transaction_.running = false;
-    return;
-  }
-  for (auto write = transaction_.writes.rbegin(); write != transaction_.writes.rend(); ++write) {
-    if (write->kind == WriteKind::kInsert || write->kind == WriteKind::kCancelled) {
-      // An ID that was given names its record elsewhere, and the caller tries again with it.
-      GiveCancelledInsert(*write,
-                          TickOf(write->id) - (write->id_source == IdSource::kGiven ? 1 : 0));
-      if (Planted(PlantedBug::kRollbackLeavesInsert)) {
-        PublishInsert(*write->home, write->id, engine_.commits().horizon());
-      }
-    } else {
-      GiveVersionSlot(*write->part, write->version, write->version_link);
-      if (Planted(PlantedBug::kRollbackKeepsLock)) continue;
-      Unlock(*write->home, write->link_before);
-    }
-  }
-  counters_.rollbacks.Add();
-  EndTransaction();
-  transaction_.cause = std::move(cause);
-}
-
-void SessionCore::EndTransaction() {
-  participant_.EndSnapshot();
-  transaction_.running = false;
-  transaction_.writes.clear();
-  transaction_.write_of_id.Clear();
 }
 
 }  // namespace txn

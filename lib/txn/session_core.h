@@ -56,7 +56,6 @@ struct SessionCounters {
   SessionCounter commits;  // transactions and single changes that changed something
   SessionCounter rollbacks;
   SessionCounter conflicts;
-  SessionCounter chain_reads;  // reads that were not answered by a settled home slot
   SessionCounter snapshots_too_old;
 };
 
@@ -72,7 +71,7 @@ struct SessionCounts {
   uint64_t chain_reads = 0;
   uint64_t snapshots_too_old = 0;
 
-  SessionCounts& operator+=(const SessionCounters& session);
+  SessionCounts& operator+=(const SessionCounts& other);
 };
 
 class SessionCore {
@@ -115,7 +114,8 @@ class SessionCore {
   internal::Timestamp snapshot() const { return transaction_.snapshot; }
   IsolationLevel isolation() const { return transaction_.options.isolation; }
   // Before the first read or write.
-  Status SetIsolation(IsolationLevel level);
+  Status SetTransactionIsolation(IsolationLevel level);
+  Status CheckAlive() const { return engine_.CheckAlive(); }
 
   Result<RecordGuard> TransactionRead(TableState& table, RecordId id);
   Result<RecordId> TransactionInsert(TableState& table, std::span<const std::byte> payload,
@@ -133,7 +133,7 @@ class SessionCore {
   // --- for maintenance and statistics
 
   ChangedRing& changed() { return changed_; }
-  const SessionCounters& counters() const { return counters_; }
+  SessionCounts counts() const;
 
  private:
   friend struct internal::PendingChange;
@@ -168,7 +168,6 @@ class SessionCore {
   };
   struct TransactionState {
     bool running = false;
-    bool touched = false;  // has read or written: the level is fixed
     TransactionOptions options;
     internal::Timestamp snapshot = 0;
     Status cause;
@@ -228,7 +227,11 @@ class SessionCore {
   // Where records of `payload_bytes` go to.
   Status ChooseInsertPart(TableState& table, size_t payload_bytes,
                           std::optional<uint32_t> size_class, TablePart** part);
-  // Takes a home slot and an ID, and writes the payload: nobody sees it yet.
+  // Takes home slots and IDs from ids[*prepared] on, and writes the payloads: nobody sees them yet.
+  // *prepared counts on, also of those that stand when it fails.
+  Status PrepareInserts(TablePart& part, const std::byte* payloads, std::span<RecordId> ids,
+                        size_t* prepared);
+  // The same for one.
   Status PrepareInsert(TablePart& part, const std::byte* payload, RecordId* id,
                        internal::SlotHeader** home);
   Status PrepareInsertWithId(TableState& table, RecordId id, std::span<const std::byte> payload,
@@ -242,6 +245,11 @@ class SessionCore {
 
   // --- the transaction
   Status CheckRunning() const;
+  // The latest committed state, not that of the snapshot.
+  bool ReadsLatest() const;
+  // Says which reads need not come here: see Transaction::GetAt().
+  void OpenHomeReads();
+  Status SetIsolation(IsolationLevel level);
   Status CheckWritable();
   Status Fail(Status status);
   Write* FindWrite(uint64_t id);

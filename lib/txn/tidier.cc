@@ -7,6 +7,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/planted_bug.h"
+#include "lib/txn/copy_payload.h"
 #include "lib/txn/record_lock.h"
 
 namespace flagstone::txn {
@@ -78,13 +79,13 @@ void Tidier::Detach(SessionCore& session) {
     }
   }
   std::erase(sessions_, &session);
-  ended_sessions_ += session.counters();
+  ended_sessions_ += session.counts();
 }
 
 SessionCounts Tidier::SessionTotals() const {
   base::MutexLock lock(&mutex_);
   SessionCounts totals = ended_sessions_;
-  for (const SessionCore* session : sessions_) totals += session->counters();
+  for (const SessionCore* session : sessions_) totals += session->counts();
   return totals;
 }
 
@@ -409,7 +410,7 @@ struct Tidier::VisitedRecord {
   SlotHeader* At(VersionLink link) const { return part.view.geometry.At(link); }
   void CopyPayload(SlotHeader* to, const SlotHeader* from) const ABSL_NO_THREAD_SAFETY_ANALYSIS {
     tidier.copied_bytes_ += part.view.payload_bytes;
-    std::memcpy(internal::PayloadOf(to), internal::PayloadOf(from), part.view.payload_bytes);
+    txn::CopyPayload(internal::PayloadOf(to), internal::PayloadOf(from), part.view.payload_bytes);
   }
   void MakeRoomToRetire(size_t version_count) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     MakeRoom(tidier.retiring_versions_, version_count);

@@ -12,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "flagstone/internal/newest_version.h"
 #include "flagstone/internal/participant.h"
 #include "flagstone/internal/slot.h"
 #include "lib/epoch/grace.h"
@@ -45,6 +46,10 @@ enum class Defect : uint8_t {
   kConflictIgnored,         // a snapshot's change goes on top of what it has not seen
   kNoFloorCheck,            // a snapshot begins below the floor
   kCutNotAsked,             // a snapshot that was given up reads on
+  kVersionNotRechecked,     // a version is read whose link was not looked at again
+  kVersionGuardedLate,      // its guard is announced after the second look
+  kHomeReadUnbounded,       // a snapshot reads what is at home whatever its timestamp
+  kUncoveredVersionRead,    // a version is read that the horizon does not cover
   kChangedBeforeSettled,    // an update does not wait until the insert has settled the ID word
   kCount,
 };
@@ -65,6 +70,10 @@ inline const char* DefectName(Defect defect) {
     case Defect::kConflictIgnored: return "second updater wins";
     case Defect::kNoFloorCheck: return "snapshot without floor check";
     case Defect::kCutNotAsked: return "cut-off snapshot reads on";
+    case Defect::kVersionNotRechecked: return "version's link not looked at again";
+    case Defect::kVersionGuardedLate: return "version guarded after the second look";
+    case Defect::kHomeReadUnbounded: return "snapshot reads at home unasked";
+    case Defect::kUncoveredVersionRead: return "version read before the horizon covers it";
     case Defect::kChangedBeforeSettled: return "changed before its insert was settled";
     case Defect::kCount: break;
   }
@@ -144,36 +153,49 @@ class ModelSession {
 
   ModelStore::ModelParticipant& participant() { return self_; }
 
-  // The latest state, as Reader::Get(); the guard `index` is held when a slot is returned.
-  Header* Get(uint64_t id, int index = 0) {
+  // The latest state, as Reader::Get(); what is returned is guarded until Release().
+  Header* Get(uint64_t id) {
     Header& home = HomeOf(id);
     const auto address = reinterpret_cast<uint64_t>(&home);
     if (store_.defect == Defect::kGuardAfterLoad) {
       if (internal::ReadableAtHome(home, id)) {
-        self_.Guard(self_.guards[index], address);
+        self_.Guard(self_.guards[0], address);
         return &home;
       }
     } else {
-      self_.Guard(self_.guards[index], address);
-      if (internal::ReadableAtHome(home, id)) return &home;
-      self_.ReleaseGuard(self_.guards[index]);
+      self_.Guard(self_.guards[0], address);
+      const uint64_t found = home.id.load(std::memory_order_acquire);
+      if (found == id) return &home;
+      Header* version = found == (id | internal::kLookCloser) ? GuardNewest(home) : nullptr;
+      self_.ReleaseGuard(self_.guards[0]);
+      if (version != nullptr) return version;
     }
     internal::PinScope pin(self_);
     return GuardFound(internal::FindVisible<ModelAtomics>(home, id, store_.clock.horizon(),
-                                                          ModelStore::Slots{store_}),
-                      index);
+                                                          ModelStore::Slots{store_}));
   }
-  void Release(int index = 0) { self_.ReleaseGuard(self_.guards[index]); }
+  void Release() {
+    for (auto& guard : self_.guards) self_.ReleaseGuard(guard);
+  }
 
-  // As Transaction::Get(); `cut` says that the snapshot was given up.
-  Header* GetAt(uint64_t id, Timestamp at, bool* cut = nullptr, int index = 0) {
+  // As Transaction::Get(): at home by a guard alone, else under a pin. `cut` says that the snapshot
+  // was given up.
+  Header* GetAt(uint64_t id, Timestamp at, bool* cut = nullptr) {
+    Header& home = HomeOf(id);
+    self_.Guard(self_.guards[0], reinterpret_cast<uint64_t>(&home));
+    if (internal::ReadableAtHome(home, id) &&
+        (store_.defect == Defect::kHomeReadUnbounded ||
+         internal::BeginOf(home.version.load(std::memory_order_acquire)) <= at) &&
+        (store_.defect == Defect::kCutNotAsked || !self_.SnapshotIsCut())) {
+      return &home;
+    }
+    self_.ReleaseGuard(self_.guards[0]);
     internal::PinScope pin(self_);
     if (store_.defect != Defect::kCutNotAsked && self_.SnapshotIsCut()) {
       if (cut != nullptr) *cut = true;
       return nullptr;
     }
-    return GuardFound(
-        internal::FindVisible<ModelAtomics>(HomeOf(id), id, at, ModelStore::Slots{store_}), index);
+    return GuardFound(internal::FindVisible<ModelAtomics>(home, id, at, ModelStore::Slots{store_}));
   }
   Timestamp Begin() {
     if (store_.defect == Defect::kNoFloorCheck) {
@@ -290,11 +312,35 @@ class ModelSession {
   Header& HomeOf(uint64_t id) {
     return store_.homes.at(static_cast<size_t>(ModelStore::RecordOf(id)));
   }
-  Header* GuardFound(Header* found, int index) {
+  // As internal::GuardNewest(), which it is unless the defect is one of that.
+  Header* GuardNewest(const Header& home) {
+    auto& guard = self_.guards[1];
+    const ModelStore::Slots slots{store_};
+    const bool unchecked = store_.defect == Defect::kVersionNotRechecked;
+    const bool late = store_.defect == Defect::kVersionGuardedLate;
+    if (!unchecked && !late && store_.defect != Defect::kUncoveredVersionRead) {
+      return internal::GuardNewest(self_, guard, home, store_.clock.horizon_word(), slots);
+    }
+    const VersionLink newest = internal::NewestOf(home.link.load(std::memory_order_acquire));
+    if (newest == 0) return nullptr;
+    Header* version = slots.At(newest);
+    const auto address = reinterpret_cast<uint64_t>(version);
+    if (!late) self_.Guard(guard, address);
+    if (unchecked || internal::NewestOf(home.link.load(std::memory_order_acquire)) == newest) {
+      if (late) self_.Guard(guard, address);
+      const uint64_t word = version->version.load(std::memory_order_acquire);
+      const bool covered = store_.defect == Defect::kUncoveredVersionRead ||
+                           internal::BeginOf(word) <= store_.clock.horizon();
+      if ((word & internal::kLive) != 0 && covered) return version;
+    }
+    self_.ReleaseGuard(guard);
+    return nullptr;
+  }
+  Header* GuardFound(Header* found) {
     if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & internal::kLive)) {
       return nullptr;
     }
-    self_.Guard(self_.guards[index], reinterpret_cast<uint64_t>(found));
+    self_.Guard(self_.guards[0], reinterpret_cast<uint64_t>(found));
     return found;
   }
 

@@ -42,25 +42,25 @@ TEST(ReclamationModelTest, AReaderOfTheLatestStateNeverSeesRecycledOrTornBytes) 
 }
 
 TEST(ReclamationModelTest, AVersionIsFreedWhenNobodyCanReachIt) {
-  ProveModel<Defect>("retire and free", 120'000,
-                     {Defect::kBarrierBeforeUnlink, Defect::kNoHeavyBarrier, Defect::kPinsIgnored,
-                      Defect::kGuardsIgnored},
-                     DefectName, [](testkit::Execution& e, BarrierKind kind, Defect defect) {
-                       ModelStore& store = e.Make<ModelStore>(kind, defect);
-                       // The record starts with a version that is not at home: readers go by the
-                       // chain.
-                       ModelSession& set_up = e.Make<ModelSession>(store, 1);
-                       ModelSession& reader = e.Make<ModelSession>(store, 0);
-                       ModelTidier& tidier = e.Make<ModelTidier>(store, kind);
-                       set_up.Add(ModelStore::IdOf(0), 1);
-                       e.Spawn([&] {
-                         for (int i = 0; i < 2; ++i)
-                           Check(reader.Get(ModelStore::IdOf(0)), reader, 101, 101);
-                       });
-                       e.Spawn([&] {
-                         for (int i = 0; i < 2; ++i) tidier.RunCycle();
-                       });
-                     });
+  ProveModel<Defect>(
+      "retire and free", 120'000,
+      {Defect::kBarrierBeforeUnlink, Defect::kNoHeavyBarrier, Defect::kVersionNotRechecked,
+       Defect::kVersionGuardedLate, Defect::kGuardsIgnored},
+      DefectName, [](testkit::Execution& e, BarrierKind kind, Defect defect) {
+        ModelStore& store = e.Make<ModelStore>(kind, defect);
+        // The record starts with a version that is not at home: readers go by the
+        // chain.
+        ModelSession& set_up = e.Make<ModelSession>(store, 1);
+        ModelSession& reader = e.Make<ModelSession>(store, 0);
+        ModelTidier& tidier = e.Make<ModelTidier>(store, kind);
+        set_up.Add(ModelStore::IdOf(0), 1);
+        e.Spawn([&] {
+          for (int i = 0; i < 2; ++i) Check(reader.Get(ModelStore::IdOf(0)), reader, 101, 101);
+        });
+        e.Spawn([&] {
+          for (int i = 0; i < 2; ++i) tidier.RunCycle();
+        });
+      });
 }
 
 // The insert's last store takes kLookCloser away: it must not take away the one of a later update,

@@ -20,8 +20,8 @@ uint64_t Value(ModelSession& session, Header* found) {
 
 TEST(VersionChainModelTest, BothRecordsOfACommitAppearAtOnceAndReadsNeverGoBack) {
   ProveModel<Defect>(
-      "atomic visibility", 120'000, {Defect::kHorizonTooEarly}, DefectName,
-      [](testkit::Execution& e, BarrierKind kind, Defect defect) {
+      "atomic visibility", 120'000, {Defect::kHorizonTooEarly, Defect::kUncoveredVersionRead},
+      DefectName, [](testkit::Execution& e, BarrierKind kind, Defect defect) {
         ModelStore& store = e.Make<ModelStore>(kind, defect);
         ModelSession& reader = e.Make<ModelSession>(store, 0);
         ModelSession& writer = e.Make<ModelSession>(store, 1);
@@ -83,7 +83,8 @@ TEST(VersionChainModelTest, TheFirstUpdaterWins) {
 
 TEST(VersionChainModelTest, HomecomingLeavesAnOldSnapshotItsPayload) {
   ProveModel<Defect>("homecoming in two cycles", 150'000,
-                     {Defect::kNoCycleAfterCopy, Defect::kNoHeavyBarrier, Defect::kPinsIgnored},
+                     {Defect::kNoCycleAfterCopy, Defect::kNoHeavyBarrier, Defect::kPinsIgnored,
+                      Defect::kHomeReadUnbounded},
                      DefectName, [](testkit::Execution& e, BarrierKind kind, Defect defect) {
                        ModelStore& store = e.Make<ModelStore>(kind, defect);
                        ModelSession& reader = e.Make<ModelSession>(store, 0);

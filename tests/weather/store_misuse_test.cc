@@ -1,6 +1,8 @@
 // What: sizes, layouts and handles that cannot work are refused with thing, number and way out, and
 //       nothing is changed by them.
+#include <optional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "lib/base/manual_clock.h"
@@ -155,6 +157,37 @@ TEST_F(StoreMisuseTest, ExhaustedSlotSpaceNamesTheClassAndRoomComesBack) {
   for (const RecordId id : ids) ASSERT_TRUE(session.Get(table, id));
   ASSERT_TRUE(*session.Delete(table, ids[5]));
   EXPECT_TRUE(session.Insert(table, record).ok());
+}
+
+// The object of an ended transaction may live on while its session runs the next one.
+TEST_F(StoreMisuseTest, AnEndedTransactionHasNoPartInTheNextOneOfItsSession) {
+  const RecordTableOf<Pair> table = *store_.CreateTableOf<Pair>("pairs");
+  const RecordId id = *session_.Insert(table, Pair{1, 2});
+  std::optional<Transaction> next;
+  {
+    Transaction ended = *session_.Begin();
+    ASSERT_TRUE(ended.Commit().ok());
+    next.emplace(*session_.Begin());
+    ASSERT_TRUE(*next->Update(table, id, [](Pair& pair) { pair.a = 7; }));
+    const auto refused = {"has ended", "begun another"};
+    ExpectError(ended.Get(table, id).status(), StatusCode::kFailedPrecondition, refused);
+    ExpectError(ended.Insert(table, Pair{}).status(), StatusCode::kFailedPrecondition, refused);
+    ExpectError(ended.Update(table, id, [](Pair&) {}).status(), StatusCode::kFailedPrecondition,
+                refused);
+    ExpectError(ended.Delete(table, id).status(), StatusCode::kFailedPrecondition, refused);
+    ExpectError(ended.SetIsolationLevel(flagstone::IsolationLevel::kSnapshot),
+                StatusCode::kFailedPrecondition, refused);
+    ExpectError(ended.Commit().status(), StatusCode::kFailedPrecondition, refused);
+    EXPECT_FALSE(ended.running());
+    ended.Rollback();
+    EXPECT_TRUE(next->running());
+  }
+  EXPECT_TRUE(next->running()) << "rolled back by the destructor of another transaction";
+  EXPECT_EQ((*next->Get(table, id))->a, 7);
+  ASSERT_TRUE(next->Commit().ok());
+  EXPECT_EQ(session_.Get(table, id)->a, 7);
+  Transaction moved = std::move(*next);
+  ExpectError(next->Get(table, id).status(), StatusCode::kFailedPrecondition, {"moved from"});
 }
 
 TEST_F(StoreMisuseTest, AnUpdaterThatThrowsInATransactionRollsItBack) {

@@ -42,6 +42,15 @@ constexpr Timestamp TimestampOf(uint64_t snapshot_word) {
   return (snapshot_word >> kSnapshotSerialBits) - 1;
 }
 
+// Which reads of the session's transaction a look at the home slot may answer.
+struct HomeReads {
+  Timestamp bound = 0;   // those of versions up to here; 0: none, no transaction is running
+  uint64_t changed = 0;  // not those of records that it changed itself: a bit for each, by BitOf()
+  bool any = false;      // there were some: the isolation level is fixed
+
+  static uint64_t BitOf(uint64_t id) { return uint64_t{1} << (id * 0x9e3779b97f4a7c15 >> 58); }
+};
+
 template <typename A, int kGuardSlotCount = kGuardSlotCountMax>
 struct BasicParticipant {
   template <typename T>
@@ -55,8 +64,12 @@ struct BasicParticipant {
   Atomic<uint64_t> snapshot;
   // The snapshot word that maintenance declared too old. Maintenance to session.
   Atomic<uint64_t> snapshot_cut;
+  // Reads that found no settled record at home. Session to statistics.
+  Atomic<uint64_t> chain_reads;
 
   // Owned by the session's user.
+  HomeReads home_reads;
+  uint64_t transaction_count;  // begun so far; the last one has this number
   uint64_t snapshot_serial;
   uint32_t guard_count;   // usable ones; 0 in a forked child (its pages are wiped)
   uint32_t guard_search;  // where the search for another guard slot than the first goes on
@@ -74,8 +87,13 @@ struct BasicParticipant {
     }
   }
 
+  void CountChainRead() {
+    chain_reads.store(chain_reads.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+
   // When a session joins.
   void Open(int count, BarrierKind kind) {
+    chain_reads.store(0, std::memory_order_relaxed);
     barrier_kind = kind;
     guard_count = static_cast<uint32_t>(count);
     guard_search = 0;

@@ -54,6 +54,8 @@ struct TableView {
   const std::atomic<uint16_t>* extent_owner;
   const std::atomic<uint16_t>* shared_owner;
   uint32_t slots_per_shared_slab;
+  // Up to which commit all is visible.
+  const std::atomic<uint64_t>* horizon;
   // Adjacent slots that a record takes. Above 1, most indices name no record but lie inside of one,
   // where its payload decides what there is to read: check with NamesSlot() before any load.
   uint32_t run_slots;
