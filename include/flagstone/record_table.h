@@ -1,5 +1,5 @@
 // Handles of tables: which records an operation is about. Cheap to copy, valid while the store is
-// open.
+// open, and for the sessions of this store alone: nothing asks on the way.
 #ifndef FLAGSTONE_RECORD_TABLE_H_
 #define FLAGSTONE_RECORD_TABLE_H_
 

@@ -271,7 +271,8 @@ class FLAGSTONE_EXPORT Transaction {
                                  uint32_t size_class);
   Status InsertWithId(const RecordTable& table, RecordId id, std::span<const std::byte> record);
   // As Session::Update(); an exception of the updater rolls the transaction back and passes
-  // through.
+  // through. The updater must not use the transaction: FAILED_PRECONDITION, and Rollback() does
+  // nothing.
   template <std::invocable<std::span<std::byte>> Updater>
   Result<bool> Update(const RecordTable& table, RecordId id, Updater&& updater) {
     if (!IsLatest()) [[unlikely]]
@@ -279,9 +280,9 @@ class FLAGSTONE_EXPORT Transaction {
     Result<char*> payload = internal::SessionCalls::TransactionUpdate(*core_, table.state(), id);
     if (!payload.ok()) return std::move(payload).status();
     if (*payload == nullptr) return false;
-    RollbackUnlessDone rollback{core_};
+    RunningUpdater running(*core_, *participant_);
     updater(std::span(reinterpret_cast<std::byte*>(*payload), table.record_bytes()));
-    rollback.core = nullptr;
+    running.Returned();
     return true;
   }
   Result<bool> UpdateTo(const RecordTable& table, RecordId id, std::span<const std::byte> record);
@@ -331,16 +332,34 @@ class FLAGSTONE_EXPORT Transaction {
   template <typename Shape>
   Result<RecordGuard> GetAt(const internal::HomePlaces<Shape>& places, const RecordTable& table,
                             RecordId id);
-  // False once it was moved from or its session has begun another one: it has no part in that.
+  // False once it was moved from or its session has begun another one, in which it has no part; and
+  // while an updater of it runs, which must find its payload where it was.
   bool IsLatest() const { return core_ != nullptr && participant_->transaction_count == number_; }
   // Why, when it is not.
   Status Ended() const;
 
-  struct RollbackUnlessDone {
-    txn::SessionCore* core;
-    ~RollbackUnlessDone() {
-      if (core != nullptr) internal::SessionCalls::RollbackAfterThrow(*core);
+  // From before an updater is called until it has returned, or its exception has rolled back.
+  class RunningUpdater {
+   public:
+    RunningUpdater(txn::SessionCore& core, internal::Participant& participant)
+        : core_(core), participant_(participant) {
+      participant_.transaction_count |= internal::kUpdaterRuns;
     }
+    ~RunningUpdater() {
+      if (!returned_) {
+        Returned();
+        internal::SessionCalls::RollbackAfterThrow(core_);
+      }
+    }
+    void Returned() {
+      participant_.transaction_count &= ~internal::kUpdaterRuns;
+      returned_ = true;
+    }
+
+   private:
+    txn::SessionCore& core_;
+    internal::Participant& participant_;
+    bool returned_ = false;
   };
 
   txn::SessionCore* core_;  // nullptr: moved from
@@ -355,7 +374,7 @@ template <typename Shape>
                                                         const RecordTable& table, RecordId id) {
   std::atomic<uint64_t>& guard = participant_->guards[0];
   internal::SlotHeader* const slot = places.SlotOf(id.value());
-  if (places.IndexExists(id.value()) && internal::HoldsAcquire(guard, internal::kGuardFree))
+  if (places.MayName(id.value()) && internal::HoldsAcquire(guard, internal::kGuardFree))
       [[likely]] {
     // Announced before the first load: whoever would overwrite the slot waits from here on.
     internal::StdAtomics::Announce(guard, reinterpret_cast<uint64_t>(slot),
@@ -406,7 +425,7 @@ template <typename Shape>
   internal::HomeReads& reads = participant.home_reads;
   std::atomic<uint64_t>& guard = participant.guards[0];
   internal::SlotHeader* const slot = places.SlotOf(id.value());
-  if (places.IndexExists(id.value()) && internal::HoldsAcquire(guard, internal::kGuardFree) &&
+  if (places.MayName(id.value()) && internal::HoldsAcquire(guard, internal::kGuardFree) &&
       (reads.changed & internal::HomeReads::BitOf(id.value())) == 0) [[likely]] {
     internal::StdAtomics::Announce(guard, reinterpret_cast<uint64_t>(slot),
                                    internal::BarrierKind::kAsymmetric);

@@ -104,6 +104,11 @@ Status Transaction::Ended() const {
                          "this transaction was moved from; use the one it was moved to");
   }
   FLAGSTONE_RETURN_IF_ERROR(core_->CheckAlive());
+  if (participant_->transaction_count == (number_ | internal::kUpdaterRuns)) {
+    return Status::Error(StatusCode::kFailedPrecondition,
+                         "an updater of this transaction is running: it changes its record and "
+                         "nothing else; use the transaction when Update() has returned");
+  }
   return Status::Error(StatusCode::kFailedPrecondition,
                        "this transaction has ended, and its session has begun another one; use "
                        "that, or begin the next when it has ended");

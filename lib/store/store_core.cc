@@ -135,6 +135,13 @@ Status StoreCore::Close() {
   return Status::Ok();
 }
 
+Status StoreCore::CheckOpen() const {
+  FLAGSTONE_RETURN_IF_ERROR(engine_->CheckAlive());
+  base::MutexLock lock(&mutex_);
+  if (!closed_) return Status::Ok();
+  return Status::Error(StatusCode::kFailedPrecondition, "the store is closed; open another one");
+}
+
 bool StoreCore::MayBeDestroyed() {
   base::MutexLock lock(&mutex_);
   return closed_;
@@ -143,7 +150,7 @@ bool StoreCore::MayBeDestroyed() {
 // --- tables
 
 Result<RecordTable> StoreCore::CreateTable(std::string_view name, const TableOptions& options) {
-  FLAGSTONE_RETURN_IF_ERROR(engine_->CheckAlive());
+  FLAGSTONE_RETURN_IF_ERROR(CheckOpen());
   FLAGSTONE_RETURN_IF_ERROR(CheckTableName(name));
   const std::string quoted = "table '" + std::string(name) + "': ";
   if (options.record_bytes == 0 || options.record_bytes > internal::kRecordBytesMax) {
@@ -201,6 +208,7 @@ std::optional<RecordTable> StoreCore::FindTable(std::string_view name) const {
 }
 
 Result<std::unique_ptr<txn::SessionCore>> StoreCore::NewSession() {
+  FLAGSTONE_RETURN_IF_ERROR(CheckOpen());
   return txn::SessionCore::Create(*engine_, *tidier_);
 }
 
@@ -232,12 +240,12 @@ bool StoreCore::TickTask() {
 }
 
 bool StoreCore::Maintain(uint64_t records_max) {
-  if (!engine_->CheckAlive().ok()) return false;
+  if (!CheckOpen().ok()) return false;
   return executor_->RunAll(records_max);
 }
 
 Result<uint64_t> StoreCore::CompactStorage() {
-  FLAGSTONE_RETURN_IF_ERROR(engine_->CheckAlive());
+  FLAGSTONE_RETURN_IF_ERROR(CheckOpen());
   return tidier_->CompactStorage();
 }
 
@@ -295,7 +303,7 @@ PageReport StoreCore::SumPages(bool verify) const {
 }
 
 Result<PageReport> StoreCore::VerifyPages() const {
-  FLAGSTONE_RETURN_IF_ERROR(engine_->CheckAlive());
+  FLAGSTONE_RETURN_IF_ERROR(CheckOpen());
   PageReport report = SumPages(/*verify=*/true);
   if (report.verification == PageVerification::kBySmaps) return report;
   return Status::Error(StatusCode::kIoError,

@@ -59,6 +59,8 @@ class StoreCore {
                                                           uint64_t extents_max,
                                                           MemoryComponent component);
   Status Open();
+  // FAILED_PRECONDITION when it is closed, or was opened before a fork.
+  Status CheckOpen() const;
   bool TidyTask(uint64_t records_max);
   bool TickTask();
   PageReport SumPages(bool verify) const;

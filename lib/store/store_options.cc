@@ -1,7 +1,13 @@
 #include "flagstone/store_options.h"
 
+#include <chrono>
+#include <utility>
+
 namespace flagstone {
 namespace {
+
+// Nanoseconds of it, and of the time since the machine started, fit 64 bits together.
+constexpr std::chrono::milliseconds kSnapshotTimeMax = std::chrono::hours(24) * 3650;
 
 template <typename Value>
 Status OutOfRange(const char* field, Value value, const std::string& range) {
@@ -46,12 +52,12 @@ Status StoreOptions::Validate() const {
   if (transaction_writes_max < 1 || transaction_writes_max > 1u << 24) {
     return OutOfRange("transaction_writes_max", transaction_writes_max, "1 to 16,777,216");
   }
-  if (snapshots.age_max.count() < 0) {
-    return OutOfRange("snapshots.age_max", snapshots.age_max.count(), "0 ms or more");
-  }
-  if (snapshots.history_retention.count() < 0) {
-    return OutOfRange("snapshots.history_retention", snapshots.history_retention.count(),
-                      "0 ms or more");
+  for (const auto& [field, value] :
+       {std::pair("snapshots.age_max", snapshots.age_max),
+        std::pair("snapshots.history_retention", snapshots.history_retention)}) {
+    if (value.count() < 0 || value > kSnapshotTimeMax) {
+      return OutOfRange(field, value.count(), "0 to 315,360,000,000 ms (ten years)");
+    }
   }
   return Status::Ok();
 }

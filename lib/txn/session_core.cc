@@ -45,6 +45,10 @@ using internal::Timestamp;
 // How many changes before its use a version slot is fetched.
 constexpr uint32_t kVersionSlotsAhead = 4;
 
+// Versions a session makes before it does a cycle of maintenance itself, if nobody else does: the
+// length of the longest chain, which a visit walks while it holds the record (about 2 ms).
+constexpr uint32_t kVersionsWithoutPassMax = 16'384;
+
 // Between two looks at a lock that another transaction holds.
 constexpr timespec kLockPollInterval{0, 20'000};
 constexpr uint32_t kLockPollsWithoutSleep = 100;
@@ -182,6 +186,7 @@ Status SessionCore::ReserveVersionSlot(TablePart& part, slab::VersionUse use) {
   if (cache == nullptr) cache = std::make_unique<slab::VersionSlotCache>();
   if (cache->count > 0) [[likely]]
     return Status::Ok();
+  AwaitMaintenance(slab::kVersionBatchMax);
   Status status = part.class_state.versions.Refill(*cache, use);
   if (status.ok() || tidier_.ReclaimNow() == 0) return status;
   return part.class_state.versions.Refill(*cache, use);
@@ -189,6 +194,7 @@ Status SessionCore::ReserveVersionSlot(TablePart& part, slab::VersionUse use) {
 
 Status SessionCore::ReserveRun(TablePart& part) {
   GiveBackRun();  // a call that threw has left it
+  AwaitMaintenance(part.view.run_slots);
   slab::VersionPool& versions = part.class_state.versions;
   Result<internal::VersionLink> run = versions.TakeRun(part.view.run_slots);
   if (!run.ok()) {
@@ -199,6 +205,17 @@ Status SessionCore::ReserveRun(TablePart& part) {
   reserved_run_ = *run;
   reserved_run_part_ = &part;
   return Status::Ok();
+}
+
+void SessionCore::AwaitMaintenance(uint32_t version_slots) {
+  if (const uint64_t passes = tidier_.pass_count(); passes != passes_seen_) {
+    passes_seen_ = passes;
+    versions_since_pass_ = 0;
+  }
+  versions_since_pass_ += version_slots;
+  if (versions_since_pass_ <= kVersionsWithoutPassMax) return;
+  versions_since_pass_ = 0;
+  tidier_.Help();
 }
 
 void SessionCore::GiveBackRun() {
@@ -249,6 +266,14 @@ Status SessionCore::CheckPayload(const TableState& table, size_t payload_bytes) 
                                                          std::to_string(table.record_bytes) +
                                                          " bytes, not " +
                                                          std::to_string(payload_bytes));
+}
+
+Status SessionCore::CheckLockWait(std::chrono::nanoseconds lock_wait) {
+  if (lock_wait.count() >= 0) [[likely]]
+    return Status::Ok();
+  return Status::Error(
+      StatusCode::kInvalidArgument,
+      "lock_wait is " + std::to_string(lock_wait.count()) + " ns; it must be 0 or more");
 }
 
 // --- reads
@@ -545,6 +570,7 @@ Result<bool> SessionCore::LockForSingle(TableState& table, RecordId id,
                                         std::chrono::nanoseconds lock_wait, slab::VersionUse use,
                                         Base base, PendingChange& change, SlotHeader** newest) {
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
+  FLAGSTONE_RETURN_IF_ERROR(CheckLockWait(lock_wait));
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return false;
   MakeRoom(1);

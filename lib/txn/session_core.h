@@ -201,6 +201,9 @@ class SessionCore {
     return part.view.run_slots > 1 && use == slab::VersionUse::kUpdate;
   }
   Status ReserveRun(TablePart& part);
+  // Before more version slots are taken: does maintenance's work when it has not passed for long,
+  // so that the versions of a record that is changed again and again do not grow without bound.
+  void AwaitMaintenance(uint32_t version_slots);
   // What was reserved and not taken.
   void GiveBackRun();
   // A version that was never published.
@@ -223,6 +226,7 @@ class SessionCore {
   internal::SlotHeader* NewestLiveOf(const internal::PendingChange& change) const;
 
   // --- publishing
+  static Status CheckLockWait(std::chrono::nanoseconds lock_wait);
   static Status CheckPayload(const TableState& table, size_t payload_bytes);
   // Where records of `payload_bytes` go to.
   Status ChooseInsertPart(TableState& table, size_t payload_bytes,
@@ -277,6 +281,8 @@ class SessionCore {
   internal::VersionLink reserved_run_ = 0;
   TablePart* reserved_run_part_ = nullptr;
   TransactionState transaction_;
+  uint64_t passes_seen_ = 0;  // of maintenance
+  uint32_t versions_since_pass_ = 0;
 
   ChangedRing changed_;
   SessionCounters counters_;

@@ -47,12 +47,7 @@ Status SessionCore::Begin(const TransactionOptions& options) {
                          "this session already has a running transaction; commit or roll it back, "
                          "or open another session");
   }
-  if (options.lock_wait.count() < 0) {
-    return Status::Error(StatusCode::kInvalidArgument,
-                         "TransactionOptions::lock_wait is " +
-                             std::to_string(options.lock_wait.count()) +
-                             " ns; it must be 0 or more");
-  }
+  FLAGSTONE_RETURN_IF_ERROR(CheckLockWait(options.lock_wait));
   transaction_.options = options;
   transaction_.cause = Status::Ok();
   FLAGSTONE_RETURN_IF_ERROR(SetIsolation(options.isolation));
@@ -103,6 +98,11 @@ Status SessionCore::SetIsolation(IsolationLevel level) {
     return Status::Error(StatusCode::kUnsupported,
                          "isolation level serializable needs predicate protection, which this "
                          "version does not have; use IsolationLevel::kSnapshot");
+  }
+  if (level != IsolationLevel::kReadCommitted && level != IsolationLevel::kSnapshot) {
+    return Status::Error(StatusCode::kInvalidArgument, "isolation level " +
+                                                           std::to_string(static_cast<int>(level)) +
+                                                           " is none; use one of IsolationLevel");
   }
   if (transaction_.running && participant_.home_reads.any) {
     return Status::Error(StatusCode::kFailedPrecondition,

@@ -1,7 +1,7 @@
 #include "lib/txn/tidier.h"
 
 #include <algorithm>
-#include <cstring>
+#include <ctime>
 #include <new>
 #include <utility>
 
@@ -30,6 +30,10 @@ constexpr uint64_t kHelpRecordsMax = 4096;
 // Cycles that a call which empties the queues runs at most: writers may fill them as fast. Enough
 // for what 256 sessions have queued: 256 * ChangedRing::kCapacity / kHelpRecordsMax.
 constexpr int kCyclesInOneCallMax = 1024;
+
+// After a cycle that a reader's call held up. kCyclesInOneCallMax of them are 100 ms and more:
+// longer than a reader is without a processor, unless the machine is far beyond its load.
+constexpr timespec kBlockedCyclePause{0, 100'000};
 
 // A cycle that has copied this much leaves the rest of its visits to the next one, so that long
 // records do not make a call of thousands of visits last for seconds. About 2 ms.
@@ -114,7 +118,14 @@ uint64_t Tidier::ReclaimNow() {
   int idle = 0;
   for (int cycle = 0; cycle < kCyclesInOneCallMax && idle < 2; ++cycle) {
     const uint64_t freed = counters_.versions_freed + counters_.records_reclaimed;
+    const uint64_t blocked = counters_.cycles_blocked;
     RunLocked(kHelpRecordsMax);
+    if (counters_.cycles_blocked > blocked) {
+      // A reader that lost its processor in the middle of a call. It says nothing about what could
+      // be freed, and needs the processor more than this thread.
+      nanosleep(&kBlockedCyclePause, nullptr);
+      continue;
+    }
     idle = counters_.versions_freed + counters_.records_reclaimed == freed ? idle + 1 : 0;
   }
   return counters_.versions_freed + counters_.records_reclaimed - before;
@@ -183,6 +194,7 @@ uint64_t Tidier::RunSteps(uint64_t records_max) {
   // 5. Free what was unlinked before the barrier, 6. visit what was changed before it, and what
   // waited for
   //    a snapshot that has ended.
+  passes_.store(passes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   progress_ = FreeRetired();
   GatherDeferred(records_max);
   VisitAll();

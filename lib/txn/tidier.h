@@ -84,6 +84,9 @@ class Tidier {
   // Brings everything home that can be, then gives the memory of empty slabs back. Bytes returned.
   uint64_t CompactStorage();
 
+  // Cycles that were not held up, so far. Any thread, without the mutex.
+  uint64_t pass_count() const { return passes_.load(std::memory_order_relaxed); }
+
   TidierCounters counters() const;
   // What all sessions did, those that have ended included.
   SessionCounts SessionTotals() const;
@@ -178,6 +181,8 @@ class Tidier {
   std::vector<SeenSnapshot> seen_snapshots_ ABSL_GUARDED_BY(mutex_);
 
   TidierCounters counters_ ABSL_GUARDED_BY(mutex_);
+  // atomic: written under mutex_, read by sessions, for which it only has to change
+  std::atomic<uint64_t> passes_{0};
 };
 
 }  // namespace flagstone::txn

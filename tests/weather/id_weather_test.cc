@@ -105,6 +105,30 @@ TEST_F(IdWeatherTest, ExplainTellsStaleForeignFutureAndMalformedIdsApart) {
   EXPECT_EQ(Explain(id), AbsenceReason::kGone);
 }
 
+// What: the top bit, which in an ID word says look closer, finds nothing when it comes with an ID.
+// How:  records at home, just changed and just deleted, in extents that are wholly the table's.
+TEST_F(IdWeatherTest, AnIdWithTheTopBitFindsNothingWhateverStateTheRecordIsIn) {
+  std::vector<RecordId> ids;
+  for (int i = 0; i < 200'000; ++i) ids.push_back(*session_.Insert(table_, int64_t{i}));
+  Transaction txn = *session_.Begin();
+  const auto expect_absent = [&](size_t i) {
+    const RecordId forged(ids[i].value() | uint64_t{1} << 63);
+    EXPECT_FALSE(session_.Get(table_, forged)) << i;
+    EXPECT_FALSE(session_.Get(table_.untyped(), forged)) << i;
+    EXPECT_FALSE(store_.GetCopy(table_, forged)->has_value()) << i;
+    EXPECT_FALSE(*txn.Get(table_, forged)) << i;
+    EXPECT_FALSE(*session_.Delete(table_, forged)) << i;
+  };
+  Session other = *store_.NewSession();
+  for (size_t i = 0; i < ids.size(); i += 1'000) {
+    expect_absent(i);
+    ASSERT_TRUE(*other.UpdateTo(table_, ids[i], int64_t{-1}));
+    expect_absent(i);
+    ASSERT_TRUE(*other.Delete(table_, ids[i]));
+    expect_absent(i);
+  }
+}
+
 // What: an ID names one record for ever, also when its memory was given back and taken again.
 TEST_F(IdWeatherTest, StaleIdsStayAbsentInReturnedAndReusedExtents) {
   std::vector<RecordId> stale;

@@ -1,5 +1,7 @@
 // What: at the memory limit a transaction is rolled back with a clear error, everything else is
 //       intact, deletes still work, and after them there is room again.
+#include <chrono>
+#include <thread>
 #include <vector>
 
 #include "tests/weather/store_weather.h"
@@ -164,6 +166,43 @@ TEST_F(MemoryLimitTest, AWriteBatchThatMeetsTheLimitIsUndoneAndAppliedWhenThereI
   ASSERT_TRUE(applied.ok()) << applied.ToString();
   EXPECT_EQ(session_.Get(table_, ids[0]).bytes()[0], std::byte{200});
   EXPECT_EQ(session_.Get(table_, result.operations().back().id).bytes()[0], std::byte{201});
+}
+
+// What: a reader that loses its processor in the middle of a call does not make a full store out of
+//       one whose versions only wait for maintenance.
+TEST_F(MemoryLimitTest, AReaderHeldUpInACallDoesNotMakeAnUpdateFail) {
+  const RecordId id = *session_.Insert(table_, Record(0));
+  Reader reader = *store_.NewReader();
+  for (int round = 0; round < 3; ++round) {
+    reader.core().participant().Pin();
+    std::thread scheduler([&reader] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(30));
+      reader.core().participant().Unpin();
+    });
+    // Twice as many versions as fit the limit.
+    Status failed;
+    for (int i = 0; i < 50'000 && failed.ok(); ++i) {
+      failed = session_.UpdateTo(table_, id, Record(i % 100)).status();
+    }
+    scheduler.join();
+    EXPECT_TRUE(failed.ok()) << failed.ToString();
+  }
+}
+
+// What: a record that is changed again and again, in a store whose service calls no maintenance,
+//       keeps the versions of one stretch of changes and not all of them.
+TEST_F(MemoryLimitTest, OneHotRecordDoesNotFillTheStore) {
+  StoreOptions options = TestStoreOptions();
+  options.memory.limit_bytes = 1 << 30;
+  Store store = *Store::OpenInMemory(options);
+  const RecordTableOf<int64_t> table = *store.CreateTableOf<int64_t>("counters");
+  Session session = *store.NewSession();
+  const RecordId id = *session.Insert(table, int64_t{0});
+  for (int i = 0; i < 500'000; ++i) {
+    ASSERT_TRUE(*session.Update(table, id, [](int64_t& count) { ++count; }));
+  }
+  EXPECT_EQ(*session.Get(table, id), 500'000);
+  EXPECT_LT(store.Statistics().memory.used_bytes, 16u << 20);
 }
 
 }  // namespace

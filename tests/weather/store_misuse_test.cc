@@ -159,6 +159,56 @@ TEST_F(StoreMisuseTest, ExhaustedSlotSpaceNamesTheClassAndRoomComesBack) {
   EXPECT_TRUE(session.Insert(table, record).ok());
 }
 
+TEST_F(StoreMisuseTest, AClosedStoreRefusesWhatFollows) {
+  Store store = *Store::OpenInMemory(TestStoreOptions());
+  const RecordTableOf<Pair> table = *store.CreateTableOf<Pair>("pairs");
+  ASSERT_TRUE(store.Close().ok());
+  const auto refused = {"closed"};
+  ExpectError(store.NewSession().status(), StatusCode::kFailedPrecondition, refused);
+  ExpectError(store.NewReader().status(), StatusCode::kFailedPrecondition, refused);
+  ExpectError(store.CreateTable("more", {8, std::nullopt}).status(),
+              StatusCode::kFailedPrecondition, refused);
+  ExpectError(store.GetCopy(table, RecordId(1)).status(), StatusCode::kFailedPrecondition, refused);
+  ExpectError(store.CompactStorage().status(), StatusCode::kFailedPrecondition, refused);
+  EXPECT_FALSE(store.Maintain());
+  EXPECT_TRUE(store.Close().ok());
+}
+
+TEST_F(StoreMisuseTest, AnUpdaterCannotUseItsOwnTransaction) {
+  const RecordTableOf<Pair> table = *store_.CreateTableOf<Pair>("pairs");
+  const RecordId id = *session_.Insert(table, Pair{1, 2});
+  const RecordId other = *session_.Insert(table, Pair{3, 4});
+  Transaction txn = *session_.Begin();
+  ASSERT_TRUE(*txn.Update(table, id, [&](Pair& pair) {
+    const auto refused = {"updater", "Update() has returned"};
+    ExpectError(txn.Commit().status(), StatusCode::kFailedPrecondition, refused);
+    ExpectError(txn.Get(table, other).status(), StatusCode::kFailedPrecondition, refused);
+    ExpectError(txn.Update(table, other, [](Pair&) {}).status(), StatusCode::kFailedPrecondition,
+                refused);
+    txn.Rollback();
+    pair.a = 100;
+  }));
+  EXPECT_TRUE(txn.running());
+  EXPECT_EQ((*txn.Get(table, other))->a, 3);
+  ASSERT_TRUE(txn.Commit().ok());
+  EXPECT_EQ(session_.Get(table, id)->a, 100);
+  EXPECT_EQ(session_.Get(table, other)->b, 4);
+}
+
+TEST_F(StoreMisuseTest, TimesAndLevelsThatAreNoneAreRefused) {
+  const RecordTableOf<Pair> table = *store_.CreateTableOf<Pair>("pairs");
+  const RecordId id = *session_.Insert(table, Pair{1, 2});
+  ExpectError(session_.Delete(table, id, {.lock_wait = std::chrono::nanoseconds(-1)}).status(),
+              StatusCode::kInvalidArgument, {"lock_wait", "-1"});
+  TransactionOptions options;
+  options.isolation = static_cast<flagstone::IsolationLevel>(17);
+  ExpectError(session_.Begin(options).status(), StatusCode::kInvalidArgument, {"17"});
+  StoreOptions forever = TestStoreOptions();
+  forever.snapshots.history_retention = std::chrono::milliseconds::max();
+  ExpectError(Store::OpenInMemory(forever).status(), StatusCode::kInvalidArgument,
+              {"history_retention", "ten years"});
+}
+
 // The object of an ended transaction may live on while its session runs the next one.
 TEST_F(StoreMisuseTest, AnEndedTransactionHasNoPartInTheNextOneOfItsSession) {
   const RecordTableOf<Pair> table = *store_.CreateTableOf<Pair>("pairs");

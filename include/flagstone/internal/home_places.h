@@ -75,6 +75,11 @@ struct HomePlaces {
   [[gnu::always_inline]] bool IndexExists(uint64_t id) const {
     return ExtentIsFull() || (id & shape.index_mask) < shape.slots_per_extent;
   }
+  // False for what no slot can be asked for. The top bit, which no ID has, would make the look at
+  // an ID word that says look closer find what it must not.
+  [[gnu::always_inline]] bool MayName(uint64_t id) const {
+    return static_cast<int64_t>(id) >= 0 && IndexExists(id);
+  }
   [[gnu::always_inline]] SlotHeader* SlotOf(uint64_t id) const {
     // Where slots fill an extent to the end, extent and index are one number.
     const uint64_t address = ExtentIsFull() ? biased_base + (id & place_mask) * shape.stride

@@ -42,6 +42,8 @@ constexpr Timestamp TimestampOf(uint64_t snapshot_word) {
   return (snapshot_word >> kSnapshotSerialBits) - 1;
 }
 
+inline constexpr uint64_t kUpdaterRuns = uint64_t{1} << 63;
+
 // Which reads of the session's transaction a look at the home slot may answer.
 struct HomeReads {
   Timestamp bound = 0;   // those of versions up to here; 0: none, no transaction is running
@@ -69,6 +71,7 @@ struct BasicParticipant {
 
   // Owned by the session's user.
   HomeReads home_reads;
+  // kUpdaterRuns is set in it meanwhile, so that the transaction is not used from its own updater.
   uint64_t transaction_count;  // begun so far; the last one has this number
   uint64_t snapshot_serial;
   uint32_t guard_count;   // usable ones; 0 in a forked child (its pages are wiped)
