@@ -85,17 +85,16 @@ MemoryAccount::MemoryAccount(const MemoryOptions& options)
 
 Status MemoryAccount::Charge(MemoryComponent component, uint64_t bytes, MemoryPool pool) {
   const uint64_t own_limit = component_limit_bytes_[component];
-  const bool own_limit_holds = own_limit != 0 && pool == MemoryPool::kGeneral &&
-                               !Planted(PlantedBug::kComponentLimitPassed);
+  const bool own_limit_holds =
+      own_limit != 0 && pool == MemoryPool::kGeneral && !Planted(PlantedBug::kComponentLimitPassed);
   const uint64_t limit = Planted(PlantedBug::kMemoryLimitPassed) ? UINT64_MAX : limit_bytes_;
-  const BoundedAdd own = AddWithin(component_used_bytes_[component], bytes,
-                                   own_limit_holds ? own_limit : limit);
+  const BoundedAdd own =
+      AddWithin(component_used_bytes_[component], bytes, own_limit_holds ? own_limit : limit);
   if (!own.added) {
     return Refuse(component, bytes, pool, own.found, own_limit_holds ? own_limit : limit_bytes_,
                   own_limit_holds);
   }
-  const uint64_t pool_limit =
-      pool == MemoryPool::kGeneral ? limit - delete_reserve_bytes_ : limit;
+  const uint64_t pool_limit = pool == MemoryPool::kGeneral ? limit - delete_reserve_bytes_ : limit;
   const BoundedAdd total = AddWithin(used_bytes_, bytes, pool_limit);
   if (!total.added) {
     Subtract(component_used_bytes_[component], bytes);

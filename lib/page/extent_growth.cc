@@ -188,11 +188,21 @@ std::optional<Shortage> ExtentRange::MapCharged(PageKind kind, Span span, Growth
 
 std::optional<Shortage> ExtentRange::MapFile(PageKind kind, Span span, ExtentState prior) {
   const std::optional<int> node = options_.pages.numa_node;
+  const std::string& directory = options_.pages.backing_directory;
   const auto explain = [&](const char* call, int error) {
-    return IsExplicit(kind) ? ExplainExplicit(system_, kind, call, error, BytesOf(span.count), node)
-                            : (node && (error == EPERM || error == EINVAL)
-                                   ? ExplainNode(*node, error)
-                                   : ExplainOrdinary(system_, call, error, BytesOf(span.count)));
+    const bool named_is_full = named_file_ != nullptr && error == ENOSPC;
+    if (IsExplicit(kind)) {
+      Shortage shortage = ExplainExplicit(system_, kind, call, error, BytesOf(span.count), node);
+      // A mount of its own size answers as an empty pool does.
+      if (named_is_full) {
+        shortage.reason += "; or enlarge the mount of backing_directory " + directory +
+                           " (`mount -o remount,size=`)";
+      }
+      return shortage;
+    }
+    if (named_is_full) return ExplainFullMount(directory, call, error, BytesOf(span.count));
+    if (node && (error == EPERM || error == EINVAL)) return ExplainNode(*node, error);
+    return ExplainOrdinary(system_, call, error, BytesOf(span.count));
   };
   int error = 0;
   BackingFile* const file = FileOf(kind, &error);

@@ -147,6 +147,15 @@ Shortage ExplainOrdinary(SystemMemory& system, const char* call, int error, uint
           ShortageScope::kEveryKind, reason + cause};
 }
 
+Shortage ExplainFullMount(const std::string& directory, const char* call, int error,
+                          uint64_t bytes) {
+  return {StatusCode::kNoSpace, ShortageScope::kEveryKind,
+          ErrorText(call, error) + " for " + std::to_string(bytes) + " bytes: backing_directory " +
+              directory +
+              " is full; enlarge its mount (`mount -o remount,size=`), or lower the store's "
+              "limit_bytes"};
+}
+
 Shortage ExplainLock(SystemMemory& system, int error, uint64_t bytes) {
   const rlimit limit = system.Limit(RLIMIT_MEMLOCK);
   const uint64_t locked = StatusBytes(system, "VmLck").value_or(0);

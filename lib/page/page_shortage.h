@@ -36,6 +36,10 @@ std::optional<Shortage> ExplainTransparentMode(SystemMemory& system);
 // Addresses or ordinary memory: `call` gave `error` for `bytes`.
 Shortage ExplainOrdinary(SystemMemory& system, const char* call, int error, uint64_t bytes);
 
+// Blocks of a file on a tmpfs: its mount is full. NO_SPACE.
+Shortage ExplainFullMount(const std::string& directory, const char* call, int error,
+                          uint64_t bytes);
+
 // mlock(2) gave `error` for `bytes` more.
 Shortage ExplainLock(SystemMemory& system, int error, uint64_t bytes);
 

@@ -151,6 +151,15 @@ void PushFreeAtTail(Slab& slab, uint32_t index, uint32_t tick, SlotAt&& at) {
   ++slab.free_count;
 }
 
+// For slots that were free long before those in the list.
+template <typename SlotAt>
+void PushFreeAtHead(Slab& slab, uint32_t index, uint32_t tick, SlotAt&& at) {
+  WriteFreeSlot(*at(index), tick, slab.free_head);
+  slab.free_head = index + 1;
+  if (slab.free_tail == 0) slab.free_tail = index + 1;
+  ++slab.free_count;
+}
+
 // A version slab's free slots are a stack beside them: nothing of a free slot is touched, which the
 // processor that read it last has in its cache and the one that writes it next has not.
 inline void PushFreeVersion(Slab& slab, uint32_t index) {

@@ -327,10 +327,13 @@ Status TableSlots::RestorePagesAt(Slab& slab, uint32_t page) {
   FLAGSTONE_RETURN_IF_ERROR(space_.home_pages().RestorePages(slab.extent, pages));
   for (uint32_t i = pages.first; i < pages.end(); ++i) returned.pages.reset(i);
   const IndexRange slots = SlotsOnPages(slab, stride, pages);
-  for (uint32_t index = slots.begin; index < slots.end; index += slab.run_slots) {
+  // Before those that came free since then, which may wait for a later tick; in order of index.
+  for (uint32_t index = slots.end; index > slots.begin;) {
+    index -= slab.run_slots;
     if (AnyReturned(slab, PagesOfSlot(slab, stride, index))) continue;
     --returned.slot_count;
-    GiveOne(slab, index, returned.tick_floor);
+    PushFreeAtHead(slab, index, returned.tick_floor, SlotAt(slab));
+    Enqueue(slab);
   }
   if (returned.pages.none()) {
     std::erase(with_returned_, &slab);

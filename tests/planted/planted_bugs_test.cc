@@ -205,23 +205,25 @@ std::string CutSnapshots() {
 // The account never says more than the limits, whoever asks.
 std::string MemoryLimits() {
   StoreOptions options = TestStoreOptions();
-  options.memory.limit_bytes = 16 << 20;
-  options.memory.component_limit_bytes[MemoryComponent::kSlabs] = 10 << 20;
-  for (const bool component : {true, false}) {
-    if (!component) options.memory.component_limit_bytes[MemoryComponent::kSlabs] = 0;
+  options.memory.limit_bytes = 32 << 20;
+  for (const uint64_t slabs_max : {uint64_t{10} << 20, uint64_t{0}}) {
+    options.memory.component_limit_bytes[MemoryComponent::kSlabs] = slabs_max;
     Store store = *Store::OpenInMemory(options);
     Session session = *store.NewSession();
+    std::vector<RecordTable> tables;
     for (const uint32_t record_bytes : {100u, 1'000u, 4'000u}) {
-      const RecordTable table =
-          *store.CreateTable("table " + std::to_string(record_bytes), {record_bytes, std::nullopt});
-      const std::vector<std::byte> record(record_bytes);
+      tables.push_back(*store.CreateTable("table " + std::to_string(record_bytes),
+                                          {record_bytes, std::nullopt}));
+    }
+    for (const RecordTable& table : tables) {
+      const std::vector<std::byte> record(table.record_bytes());
       while (session.Insert(table, record).ok()) {
       }
     }
     const MemoryUsage usage = store.Statistics().memory;
     if (usage.used_bytes > usage.limit_bytes) return "more memory is in use than the limit allows";
     const uint64_t slabs = usage.component_used_bytes[MemoryComponent::kSlabs];
-    if (component && slabs > usage.component_limit_bytes[MemoryComponent::kSlabs]) {
+    if (slabs_max != 0 && slabs > slabs_max) {
       return "slabs use more memory than their own limit allows";
     }
   }

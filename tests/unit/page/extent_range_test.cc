@@ -419,6 +419,24 @@ TEST_F(ExtentRangeTest, AChildHasNoneOfTheMemory) {
   EXPECT_EQ(status, 0);
 }
 
+// The fear: a tmpfs that is too small is taken for a shortage of memory, and whoever reads the
+// error looks for it everywhere but at the mount.
+TEST_F(ExtentRangeTest, AFullMountIsNamedWithTheWayToEnlargeIt) {
+  const std::string directory = "/dev/shm/flagstone-full-" + std::to_string(getpid());
+  ASSERT_EQ(mkdir(directory.c_str(), 0700), 0);
+  ExtentRangeOptions options = Options(PageKind::k4KiB);
+  options.pages.backing_directory = directory;
+  const auto range = Open(options);
+  system_.on_allocate = [](uint64_t) { return ENOSPC; };
+  const Status full = range->Map(0, 1).status();
+  EXPECT_EQ(full.code(), StatusCode::kNoSpace);
+  EXPECT_THAT(full.message(), HasSubstr(directory));
+  EXPECT_THAT(full.message(), HasSubstr("size="));
+  EXPECT_EQ(account_.used_bytes(), 0u);
+  unlink((directory + "/class-640.extents").c_str());
+  rmdir(directory.c_str());
+}
+
 // ---- Parts of extents
 // ----------------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ TEST(SparsePagesTest, PagesAndSlotsAgree) {
     SCOPED_TRACE(shape.stride * shape.run_slots);
     const Slab slab = SlabOf(shape);
     testkit::SeededRandom random(shape.stride + shape.run_slots);
-    for (int i = 0; i < 200; ++i) {
+    for (int i = 0; i < 30; ++i) {
       const uint32_t first = random.Below(page::kPagesPerExtent);
       const page::PageSpan pages{first, 1 + random.Below(page::kPagesPerExtent - first)};
       const IndexRange slots = SlotsOnPages(slab, shape.stride, pages);
