@@ -18,7 +18,8 @@
 namespace flagstone::txn {
 
 // Takes the record for a transaction. The link word as it was before; nullopt when another
-// transaction has it. Waits for maintenance, which holds a record for a fraction of a microsecond.
+// transaction has it. Waits for maintenance, which holds a record for a fraction of a microsecond,
+// or for milliseconds if it has thousands of versions.
 template <typename A>
 std::optional<uint64_t> TryLockForChange(internal::BasicSlotHeader<A>& home) {
   for (uint32_t spin = 0;; ++spin) {
