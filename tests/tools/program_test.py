@@ -287,8 +287,9 @@ class ProgramTest(unittest.TestCase):
         self.assertEqual((result.returncode, result.stderr), (0, ''))
         self.assertIn('flagstone bench update, records 1000', result.stdout)
         self.assertEqual(json.loads(path.read_text())['settings']['records'], '1000')
-        self.assert_fails(run('bench', 'update', *self.SMALL, '--json', self.folder / 'none' / 'x'), 1,
-                          'cannot write', 'none/x: No such file or directory')
+        refused = run('bench', 'update', *self.SMALL, '--json', self.folder / 'none' / 'x')
+        self.assert_fails(refused, 1, 'cannot write', 'none/x: No such file or directory')
+        self.assertEqual(refused.stdout, '', 'it is found out before the run')
 
     def test_a_baseline_that_was_faster_is_code_1_and_names_the_rows(self):
         path = self.baseline(self.report(), 1000)

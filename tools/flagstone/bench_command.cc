@@ -64,6 +64,12 @@ Status WriteText(const std::string& path, const std::string& text) {
   return Status::Ok();
 }
 
+// Asked before a run of minutes. What is in the file stays.
+Status CheckWritable(const std::string& path) {
+  if (std::ofstream(path, std::ios::app)) return Status::Ok();
+  return FileError("write", path);
+}
+
 // What is done next, on one line of the terminal that the next one overwrites.
 void ShowProgress(std::string_view what) {
   std::fprintf(stderr, "\r\033[K%.*s", static_cast<int>(what.size()), what.data());
@@ -104,6 +110,8 @@ Result<ExitCode> RunRequest(const char* name, RunBench run, const BenchRequest& 
     if (!read.ok()) return std::move(read).status();
     before = *std::move(read);
   }
+  const bool json_to_file = !request.json_path.empty() && request.json_path != "-";
+  if (json_to_file) FLAGSTONE_RETURN_IF_ERROR(CheckWritable(request.json_path));
   const bool progress = !program.quiet && isatty(STDERR_FILENO) != 0;
   if (progress) options.on_progress = ShowProgress;
   Result<BenchReport> report = run(options);
@@ -115,7 +123,7 @@ Result<ExitCode> RunRequest(const char* name, RunBench run, const BenchRequest& 
   std::fputs((request.markdown ? BenchMarkdown(*report) : BenchTable(*report)).c_str(), out);
   if (json_alone) {
     std::fputs(BenchToJson(*report).c_str(), stdout);
-  } else if (!request.json_path.empty()) {
+  } else if (json_to_file) {
     if (Status status = WriteText(request.json_path, BenchToJson(*report)); !status.ok()) {
       return status;
     }
