@@ -116,14 +116,16 @@ uint64_t Tidier::ReclaimNow() {
   const uint64_t before = counters_.versions_freed + counters_.records_reclaimed;
   // What the first cycle unlinks, the second frees; what is queued behind it takes more.
   int idle = 0;
+  int blocked = 0;
   for (int cycle = 0; cycle < kCyclesInOneCallMax && idle < 2; ++cycle) {
     const uint64_t freed = counters_.versions_freed + counters_.records_reclaimed;
-    const uint64_t blocked = counters_.cycles_blocked;
+    const uint64_t blocked_before = counters_.cycles_blocked;
     RunLocked(kHelpRecordsMax);
-    if (counters_.cycles_blocked > blocked) {
+    if (counters_.cycles_blocked > blocked_before && ++blocked < kBlockedCyclesMax) {
       // A reader that lost its processor in the middle of a call. It says nothing about what could
       // be freed, and needs the processor more than this thread.
       nanosleep(&kBlockedCyclePause, nullptr);
+      --cycle;
       continue;
     }
     idle = counters_.versions_freed + counters_.records_reclaimed == freed ? idle + 1 : 0;
