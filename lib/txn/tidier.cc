@@ -31,9 +31,10 @@ constexpr uint64_t kHelpRecordsMax = 4096;
 // for what 256 sessions have queued: 256 * ChangedRing::kCapacity / kHelpRecordsMax.
 constexpr int kCyclesInOneCallMax = 1024;
 
-// After a cycle that a reader's call held up. kCyclesInOneCallMax of them are 100 ms and more:
-// longer than a reader is without a processor, unless the machine is far beyond its load.
+// After a cycle that a reader's call held up, and how many of them are waited for: half a second,
+// longer than a reader is without a processor unless the machine is far beyond its load.
 constexpr timespec kBlockedCyclePause{0, 100'000};
+constexpr int kBlockedCyclesMax = 4096;
 
 // A cycle that has copied this much leaves the rest of its visits to the next one, so that long
 // records do not make a call of thousands of visits last for seconds. About 2 ms.
