@@ -8,8 +8,9 @@
 //                read could not be done, and says nothing about the record.
 // Threads     Used and destroyed by the user of the session it came from.
 // Owns        one of the session's guard slots (StoreOptions::guards_per_session).
-// Lifetime    Must end before the session it came from. Debug builds stop at a store or session
-//             that is closed under a guard; release builds then keep the memory mapped.
+// Lifetime    Must end before the session it came from: a session that ends under a guard stops the
+//             process. A store that is destroyed under one stops debug builds; release builds then
+//             keep the memory mapped.
 #ifndef FLAGSTONE_RECORD_GUARD_H_
 #define FLAGSTONE_RECORD_GUARD_H_
 
@@ -53,7 +54,8 @@ class [[nodiscard]] RecordGuard {
   // True when the record is present.
   explicit operator bool() const { return slot_ != nullptr; }
   // kOk, also for an absent record. kResourceExhausted: every guard slot of the session is in use.
-  // kFailedPrecondition: the session was opened before a fork.
+  // kFailedPrecondition: the session was opened before a fork. kInvalidArgument: the table is
+  // another store's (seen for certain in debug builds only, see record_table.h).
   StatusCode code() const { return code_; }
   // code() with its explanation.
   Status status() const { return Explain(code_); }

@@ -1,5 +1,7 @@
 // Handles of tables: which records an operation is about. Cheap to copy, valid while the store is
-// open, and for the sessions of this store alone: nothing asks on the way.
+// open, and for the sessions of this store alone. Another store's handle is INVALID_ARGUMENT for
+// every write, and for reads that go further than the record's home slot; the inlined look at that
+// slot does not ask in release builds, debug builds of the caller stop there.
 #ifndef FLAGSTONE_RECORD_TABLE_H_
 #define FLAGSTONE_RECORD_TABLE_H_
 

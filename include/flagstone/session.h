@@ -58,6 +58,8 @@ struct FLAGSTONE_EXPORT SessionCalls {
   static Result<char*> TransactionUpdate(txn::SessionCore& core, txn::TableState& table,
                                          RecordId id);
   static void RollbackAfterThrow(txn::SessionCore& core);
+  // Stops when the session was moved from (nullptr), or the table is another store's.
+  static void CheckHandles(const txn::SessionCore* core, const txn::TableState& table);
 };
 
 }  // namespace internal
@@ -369,9 +371,17 @@ class FLAGSTONE_EXPORT Transaction {
 
 // --- the hot path
 
+// Debug builds of the caller look at what a release build has no instruction to spare for.
+#ifdef NDEBUG
+#define FLAGSTONE_CHECK_HANDLES(core, table) static_cast<void>(0)
+#else
+#define FLAGSTONE_CHECK_HANDLES(core, table) internal::SessionCalls::CheckHandles(core, table)
+#endif
+
 template <typename Shape>
 [[gnu::always_inline]] inline RecordGuard Reader::GetAt(const internal::HomePlaces<Shape>& places,
                                                         const RecordTable& table, RecordId id) {
+  FLAGSTONE_CHECK_HANDLES(core_.get(), table.state());
   std::atomic<uint64_t>& guard = participant_->guards[0];
   internal::SlotHeader* const slot = places.SlotOf(id.value());
   if (places.MayName(id.value()) && internal::HoldsAcquire(guard, internal::kGuardFree))
@@ -421,6 +431,7 @@ template <typename Shape>
     const internal::HomePlaces<Shape>& places, const RecordTable& table, RecordId id) {
   if (!IsLatest()) [[unlikely]]
     return Ended();
+  FLAGSTONE_CHECK_HANDLES(core_, table.state());
   internal::Participant& participant = *participant_;
   internal::HomeReads& reads = participant.home_reads;
   std::atomic<uint64_t>& guard = participant.guards[0];
@@ -446,6 +457,8 @@ template <typename Shape>
                                                                    RecordId id) {
   return GetAt(table.places(), table, id);
 }
+
+#undef FLAGSTONE_CHECK_HANDLES
 
 }  // namespace flagstone
 

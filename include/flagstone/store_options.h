@@ -80,7 +80,7 @@ struct StoreOptions {
   uint32_t sessions_max = 256;
   // Guards that one session can hold at the same time, 1 to 64.
   uint32_t guards_per_session = 64;
-  // Writes of one transaction, 1 to 2^24.
+  // Writes of one transaction, also of an InsertMany() or a batch: 1 to 2^24.
   uint32_t transaction_writes_max = 1u << 20;
   // Borrowed, may be nullptr; must outlive the store.
   Clock* clock = nullptr;  // nullptr: the system's

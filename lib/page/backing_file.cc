@@ -38,8 +38,8 @@ Status CallFailed(const std::string& path, const char* call, int error) {
     case EEXIST:
       return Status::Error(StatusCode::kFailedPrecondition,
                            what +
-                               "; another store left or uses it: open it as existing, remove it, "
-                               "or choose another backing_directory");
+                               "; another store left or uses it: if no process uses it, "
+                               "remove it; or choose another backing_directory");
     case ENOENT:
       return Status::Error(StatusCode::kFailedPrecondition,
                            what + "; create the directory (or the file, by the owner) first");

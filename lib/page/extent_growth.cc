@@ -212,23 +212,12 @@ std::optional<Shortage> ExtentRange::MapFile(PageKind kind, Span span, ExtentSta
     DropFreshPages(kind, span);
     return explain("fallocate", error);
   }
-  // The pages are there: MAP_NORESERVE only says that no second set is to be set aside for them,
-  // and MAP_POPULATE spares the first reader a fault each. (It also makes them data for SEEK_DATA,
-  // by which an attaching process knows them.)
-  void* mapped = nullptr;
-  error = system_.Map({.address = extent_address(span.first),
-                       .bytes = BytesOf(span.count),
-                       .protection = PROT_READ | PROT_WRITE,
-                       .flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | MAP_POPULATE,
-                       .fd = file->fd(),
-                       .offset = static_cast<off_t>(BytesOf(span.first))},
-                      &mapped);
+  error = LayFile(*file, span);
   std::optional<Shortage> shortage;
   if (error != 0) {
     shortage = explain("mmap", error);
-  } else {
-    AdviseInheritance(span);
-    if (!IsExplicit(kind)) shortage = FillAndLock(kind, span);
+  } else if (!IsExplicit(kind)) {
+    shortage = FillAndLock(kind, span);
   }
   if (shortage) {
     Vacate(span, prior == ExtentState::kReturned ? PROT_READ : PROT_NONE);

@@ -202,6 +202,8 @@ class ExtentRange {
   // `pages_to_fill` with `prefault`.
   Status Restore(uint32_t extent, uint32_t page_count, PageSpan pages_to_fill);
 
+  // Maps the span's place in the file to its addresses. errno's value, 0: done.
+  int LayFile(const BackingFile& file, Span span);
   // Kernel mappings of explicit pages, which the kernel does not join by itself.
   void AddFileMapping(PageKind kind, Span span);
   void RemoveFileMappings(Span span);

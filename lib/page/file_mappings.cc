@@ -30,21 +30,26 @@ void ExtentRange::AddFileMapping(PageKind kind, Span span) {
   }
 }
 
+int ExtentRange::LayFile(const BackingFile& file, Span span) {
+  // The pages are there: MAP_NORESERVE only says that no second set is to be set aside for them,
+  // and MAP_POPULATE spares the first reader a fault each. (It also makes them data for SEEK_DATA,
+  // by which an attaching process knows them.)
+  void* mapped = nullptr;
+  const int error = system_.Map({.address = extent_address(span.first),
+                                 .bytes = BytesOf(span.count),
+                                 .protection = PROT_READ | PROT_WRITE,
+                                 .flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | MAP_POPULATE,
+                                 .fd = file.fd(),
+                                 .offset = static_cast<off_t>(BytesOf(span.first))},
+                                &mapped);
+  if (error == 0) AdviseInheritance(span);
+  return error;
+}
+
 bool ExtentRange::JoinMappings(PageKind kind, Span left, Span right) {
   int error = 0;
   BackingFile* const file = FileOf(kind, &error);
-  const auto lay = [&](Span span) {
-    void* mapped = nullptr;
-    const int failed = system_.Map({.address = extent_address(span.first),
-                                    .bytes = BytesOf(span.count),
-                                    .protection = PROT_READ | PROT_WRITE,
-                                    .flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | MAP_POPULATE,
-                                    .fd = file->fd(),
-                                    .offset = static_cast<off_t>(BytesOf(span.first))},
-                                   &mapped);
-    if (failed == 0) AdviseInheritance(span);
-    return failed;
-  };
+  const auto lay = [&](Span span) { return LayFile(*file, span); };
   // One call replaces both under the kernel's lock: a reader meets the old mapping or the new one.
   if (lay({left.first, left.count + right.count}) == 0) return true;
   // The records are in the file still; without their mapping the process cannot go on.

@@ -44,6 +44,12 @@ void SessionCalls::RollbackAfterThrow(txn::SessionCore& core) {
                               "an updater threw: the transaction was rolled back; begin another"));
 }
 
+void SessionCalls::CheckHandles(const txn::SessionCore* core, const txn::TableState& table) {
+  FLAGSTONE_CHECK(core != nullptr && "a session was used after it was moved from");
+  FLAGSTONE_CHECK(core->OwnsTable(table) &&
+                  "a session was given the handle of another store's table");
+}
+
 }  // namespace internal
 
 // --- Session

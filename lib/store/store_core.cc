@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lib/base/check.h"
+#include "lib/base/utf8.h"
 #include "lib/epoch/grace.h"
 
 namespace flagstone::store {
@@ -14,11 +15,13 @@ constexpr size_t kTableNameBytesMax = 128;
 Status CheckTableName(std::string_view name) {
   const bool has_control =
       std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-  if (!name.empty() && name.size() <= kTableNameBytesMax && !has_control) return Status::Ok();
+  if (!name.empty() && name.size() <= kTableNameBytesMax && !has_control && base::IsUtf8(name)) {
+    return Status::Ok();
+  }
   return Status::Error(StatusCode::kInvalidArgument,
                        "a table name of " + std::to_string(name.size()) +
                            " bytes: it must have 1 to " + std::to_string(kTableNameBytesMax) +
-                           " bytes and no control characters");
+                           " bytes of UTF-8 and no control characters");
 }
 
 uint64_t QuarterUnlessSet(uint64_t set, uint64_t limit) { return set != 0 ? set : limit / 4; }

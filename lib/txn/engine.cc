@@ -31,6 +31,13 @@ Status Engine::OpenedBeforeFork() {
                        "parent's store; open one of its own");
 }
 
+Status Engine::OfAnotherStore(const TableState& table) {
+  return Status::Error(StatusCode::kInvalidArgument,
+                       "table '" + table.name +
+                           "' belongs to another store than this session; use the handle that "
+                           "this store's OpenTable() returns");
+}
+
 Result<ClassState*> Engine::ClassOf(uint32_t size_class, uint32_t run_slots) {
   if (ClassState* found = classes_[size_class].load(std::memory_order_relaxed)) {
     FLAGSTONE_RETURN_IF_ERROR(found->versions.Prepare(run_slots));
@@ -61,6 +68,7 @@ Result<TableState*> Engine::AddTable(const std::string& name, uint32_t record_by
                                                                " tables of a store are in use");
     }
     auto state = std::make_unique<TableState>();
+    state->engine = this;
     state->name = name;
     state->number = static_cast<uint16_t>(owned_tables_.size() + 1);
     state->record_bytes = record_bytes;

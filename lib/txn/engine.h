@@ -59,7 +59,10 @@ struct TablePart {
   const uint32_t cache_number;  // where a session keeps its cache of slots of this part
 };
 
+class Engine;
+
 struct TableState {
+  const Engine* engine = nullptr;  // whose table it is
   std::string name;
   uint16_t number = 0;
   uint32_t record_bytes = 0;
@@ -119,9 +122,16 @@ class Engine {
       return Status::Ok();
     return OpenedBeforeFork();
   }
+  // INVALID_ARGUMENT for a handle of another store's table.
+  Status CheckOwn(const TableState& table) const {
+    if (table.engine == this) [[likely]]
+      return Status::Ok();
+    return OfAnotherStore(table);
+  }
 
  private:
   static Status OpenedBeforeFork();
+  static Status OfAnotherStore(const TableState& table);
   Engine(EngineOptions options, Clock& clock, id::TickSource& ticks,
          std::unique_ptr<epoch::Registry> registry);
   // With version slots for records that take runs of `run_slots`.

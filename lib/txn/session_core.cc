@@ -100,6 +100,10 @@ SessionCore::SessionCore(Engine& engine, Tidier& tidier, internal::Participant& 
 
 SessionCore::~SessionCore() {
   if (!engine_.registry().alive()) return;  // the child of a fork owns none of this
+  FLAGSTONE_CHECK(!transaction_.running &&
+                  "a session ended while its transaction runs: commit it or roll it back before");
+  FLAGSTONE_CHECK(!participant_.HoldsGuard() &&
+                  "a session ended while guards of it are alive: release them before");
   tidier_.Detach(*this);
   for (size_t i = 0; i < home_caches_.size(); ++i) {
     if (home_caches_[i] && !Planted(PlantedBug::kEndedSessionKeepsSlots))
@@ -259,6 +263,11 @@ void SessionCore::GiveVersionSlot(TablePart& part, SlotHeader* version,
   cache.links[cache.count++] = link;
 }
 
+Status SessionCore::CheckUse(const TableState& table) const {
+  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
+  return engine_.CheckOwn(table);
+}
+
 Status SessionCore::CheckPayload(const TableState& table, size_t payload_bytes) {
   if (payload_bytes == table.record_bytes) [[likely]]
     return Status::Ok();
@@ -280,6 +289,7 @@ Status SessionCore::CheckLockWait(std::chrono::nanoseconds lock_wait) {
 
 RecordGuard SessionCore::Read(TableState& table, RecordId id) {
   if (!engine_.registry().alive()) return RecordGuard(StatusCode::kFailedPrecondition);
+  if (!engine_.CheckOwn(table).ok()) return RecordGuard(StatusCode::kInvalidArgument);
   std::atomic<uint64_t>* guard = participant_.FreeGuard();
   if (guard == nullptr) return RecordGuard(StatusCode::kResourceExhausted);
   TablePart* part = nullptr;
@@ -419,7 +429,7 @@ Result<bool> SessionCore::PublishSingle(PendingChange& change, uint64_t state,
 
 Status SessionCore::ChooseInsertPart(TableState& table, size_t payload_bytes,
                                      std::optional<uint32_t> size_class, TablePart** part) {
-  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
+  FLAGSTONE_RETURN_IF_ERROR(CheckUse(table));
   FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload_bytes));
   *part = table.parts[table.size_class].load(std::memory_order_acquire);
   if (!size_class.has_value() || *size_class == table.size_class) [[likely]]
@@ -486,7 +496,7 @@ Result<RecordId> SessionCore::Insert(TableState& table, std::span<const std::byt
 Status SessionCore::PrepareInsertWithId(TableState& table, RecordId id,
                                         std::span<const std::byte> payload, TablePart** part,
                                         SlotHeader** home) {
-  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
+  FLAGSTONE_RETURN_IF_ERROR(CheckUse(table));
   FLAGSTONE_RETURN_IF_ERROR(CheckPayload(table, payload.size()));
   FLAGSTONE_RETURN_IF_ERROR(engine_.codec().CheckId(id));
   const IdFields fields = engine_.codec().fields(id);
@@ -540,6 +550,7 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
                                std::span<RecordId> ids) {
   TablePart* part = nullptr;
   FLAGSTONE_RETURN_IF_ERROR(ChooseInsertPart(table, table.record_bytes, std::nullopt, &part));
+  FLAGSTONE_RETURN_IF_ERROR(CheckWriteCount(ids.size()));
   size_t prepared = 0;
   const auto undo = [&] {
     for (const RecordId id : ids.first(prepared)) {
@@ -569,7 +580,7 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
 Result<bool> SessionCore::LockForSingle(TableState& table, RecordId id,
                                         std::chrono::nanoseconds lock_wait, slab::VersionUse use,
                                         Base base, PendingChange& change, SlotHeader** newest) {
-  FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
+  FLAGSTONE_RETURN_IF_ERROR(CheckUse(table));
   FLAGSTONE_RETURN_IF_ERROR(CheckLockWait(lock_wait));
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return false;

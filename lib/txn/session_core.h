@@ -116,6 +116,7 @@ class SessionCore {
   // Before the first read or write.
   Status SetTransactionIsolation(IsolationLevel level);
   Status CheckAlive() const { return engine_.CheckAlive(); }
+  bool OwnsTable(const TableState& table) const { return engine_.CheckOwn(table).ok(); }
 
   Result<RecordGuard> TransactionRead(TableState& table, RecordId id);
   Result<RecordId> TransactionInsert(TableState& table, std::span<const std::byte> payload,
@@ -226,6 +227,8 @@ class SessionCore {
   internal::SlotHeader* NewestLiveOf(const internal::PendingChange& change) const;
 
   // --- publishing
+  // FAILED_PRECONDITION in the child of a fork, INVALID_ARGUMENT for a table of another store.
+  Status CheckUse(const TableState& table) const;
   static Status CheckLockWait(std::chrono::nanoseconds lock_wait);
   static Status CheckPayload(const TableState& table, size_t payload_bytes);
   // Where records of `payload_bytes` go to.
@@ -249,12 +252,14 @@ class SessionCore {
 
   // --- the transaction
   Status CheckRunning() const;
+  Status CheckRunning(const TableState& table) const;
   // The latest committed state, not that of the snapshot.
   bool ReadsLatest() const;
   // Says which reads need not come here: see Transaction::GetAt().
   void OpenHomeReads();
   Status SetIsolation(IsolationLevel level);
   Status CheckWritable();
+  Status CheckWriteCount(size_t writes) const;
   Status Fail(Status status);
   Write* FindWrite(uint64_t id);
   // Makes room for one more write: after it, until AddWrite(), nothing of this can fail.

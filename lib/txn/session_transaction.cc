@@ -123,6 +123,11 @@ Status SessionCore::CheckRunning() const {
                        "the transaction has ended; begin another one");
 }
 
+Status SessionCore::CheckRunning(const TableState& table) const {
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  return engine_.CheckOwn(table);
+}
+
 Status SessionCore::Fail(Status status) {
   Rollback(status);
   return status;
@@ -195,7 +200,7 @@ void SessionCore::AddWrite(const Write& write) {
 }
 
 Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id) {
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning(table));
   participant_.home_reads.any = true;
   std::atomic<uint64_t>* guard = participant_.FreeGuard();
   if (guard == nullptr) return RecordGuard(StatusCode::kResourceExhausted).status();
@@ -233,7 +238,7 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
 Result<RecordId> SessionCore::TransactionInsert(TableState& table,
                                                 std::span<const std::byte> payload,
                                                 std::optional<uint32_t> size_class) {
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning(table));
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
   if (!Planted(PlantedBug::kRoomAfterTaking)) ReserveWrite();
   TablePart* part = nullptr;
@@ -253,7 +258,7 @@ Result<RecordId> SessionCore::TransactionInsert(TableState& table,
 
 Status SessionCore::TransactionInsertWithId(TableState& table, RecordId id,
                                             std::span<const std::byte> payload) {
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning(table));
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
   TablePart* part = nullptr;
   SlotHeader* home = nullptr;
@@ -273,19 +278,26 @@ Status SessionCore::CheckWritable() {
         StatusCode::kFailedPrecondition,
         "a transaction that reads an earlier state (as_of_timestamp) cannot write");
   }
+  if (Status room = CheckWriteCount(transaction_.writes.size() + 1); !room.ok()) [[unlikely]] {
+    return Fail(std::move(room));
+  }
+  return Status::Ok();
+}
+
+Status SessionCore::CheckWriteCount(size_t writes) const {
   const size_t writes_max = engine_.options().transaction_writes_max;
-  if (transaction_.writes.size() < writes_max) [[likely]]
+  if (writes <= writes_max) [[likely]]
     return Status::Ok();
-  return Fail(Status::Error(StatusCode::kResourceExhausted,
-                            "the transaction has reached " + std::to_string(writes_max) +
-                                " writes; commit in parts or raise "
-                                "StoreOptions::transaction_writes_max"));
+  return Status::Error(StatusCode::kResourceExhausted,
+                       "a transaction of " + std::to_string(writes) + " writes; at most " +
+                           std::to_string(writes_max) +
+                           " are allowed: commit in parts or raise "
+                           "StoreOptions::transaction_writes_max");
 }
 
 Result<SessionCore::Write*> SessionCore::WriteForChange(TableState& table, RecordId id,
                                                         WriteKind kind, Base base) {
   Write* const absent = nullptr;
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
   TablePart* part = nullptr;
   if (Locate(table, id.value(), &part) == nullptr) return absent;
@@ -319,7 +331,7 @@ Result<SessionCore::Write*> SessionCore::WriteForChange(TableState& table, Recor
 
 Result<char*> SessionCore::TransactionUpdate(TableState& table, RecordId id) {
   char* const absent = nullptr;
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning(table));
   if (Write* own = FindWrite(id.value()); own != nullptr) {
     if (own->part->view.number != table.number || own->kind == WriteKind::kDelete ||
         own->kind == WriteKind::kCancelled) {
@@ -341,7 +353,7 @@ Result<char*> SessionCore::TransactionUpdate(TableState& table, RecordId id) {
 }
 
 Result<bool> SessionCore::TransactionDelete(TableState& table, RecordId id) {
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning(table));
   if (Write* own = FindWrite(id.value()); own != nullptr) {
     if (own->part->view.number != table.number || own->kind == WriteKind::kDelete ||
         own->kind == WriteKind::kCancelled) {
@@ -356,7 +368,7 @@ Result<bool> SessionCore::TransactionDelete(TableState& table, RecordId id) {
 }
 
 Result<bool> SessionCore::TransactionUndelete(TableState& table, RecordId id) {
-  FLAGSTONE_RETURN_IF_ERROR(CheckRunning());
+  FLAGSTONE_RETURN_IF_ERROR(CheckRunning(table));
   if (FindWrite(id.value()) != nullptr) {
     return Status::Error(StatusCode::kFailedPrecondition,
                          "record " + id.ToString() +

@@ -340,7 +340,7 @@ class ProgramTest(unittest.TestCase):
         cases = [('empty', '', 'line 1, column 1'),
                  ('cut', json.dumps(report, indent=1)[:200], 'line '),
                  ('binary', bytes(range(256)), 'line 1, column 1'),
-                 ('list', '[]', 'array'),
+                 ('list', '[]', 'it holds array, not an object'),
                  ('format', json.dumps({**report, 'format': 7}), 'format is 7, this program reads 1'),
                  ('nothing', '{"format": 1}', "key 'bench' not found"),
                  ('setting', json.dumps({**report, 'settings': {'records': 5}}),
@@ -363,6 +363,8 @@ class ProgramTest(unittest.TestCase):
 
     def test_options_of_a_benchmark_that_are_out_of_range_are_code_2(self):
         for arguments, word in ((['--records', '10'], 'records is 10'), (['--records', '1X'], '--records'),
+                                (['--records', '-1'], '--records: -1 is below zero'), (['--rounds', '-2'], '-2'),
+                                (['--seed', '-1'], '--seed: -1 is below zero'),
                                 (['--threads', '1'], 'threads is 1'), (['--rounds', '0'], 'rounds is 0'),
                                 (['--seconds', '0'], 'seconds is 0'), (['--stride', '41'], '41'),
                                 (['--pages', '8k'], '8k')):

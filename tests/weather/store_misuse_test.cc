@@ -286,8 +286,13 @@ TEST_F(StoreMisuseTest, LimitsOfSessionsGuardsAndWritesNameTheOptionToRaise) {
   Transaction txn = *session.Begin();
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(txn.Insert(table, int64_t{i}).ok());
   ExpectError(txn.Insert(table, int64_t{5}).status(), StatusCode::kResourceExhausted,
-              {"5 writes", "transaction_writes_max"});
+              {"6 writes", "at most 5", "transaction_writes_max"});
   EXPECT_FALSE(txn.running());
+  const std::vector<int64_t> six(6);
+  std::vector<RecordId> ids(6);
+  ExpectError(session.InsertMany(table, std::span(six), ids), StatusCode::kResourceExhausted,
+              {"6 writes", "at most 5", "transaction_writes_max"});
+  EXPECT_TRUE(session.InsertMany(table, std::span(six).first(5), std::span(ids).first(5)).ok());
   TransactionOptions negative;
   negative.lock_wait = std::chrono::nanoseconds(-1);
   ExpectError(session.Begin(negative).status(), StatusCode::kInvalidArgument, {"lock_wait", "-1"});
@@ -300,7 +305,89 @@ TEST_F(StoreMisuseTest, LimitsOfSessionsGuardsAndWritesNameTheOptionToRaise) {
   ExpectError(waited.status(), StatusCode::kDeadlineExceeded, {"table 'table'", "200 us", "retry"});
 }
 
+TEST_F(StoreMisuseTest, TableNamesThatAreNoTextAreRefused) {
+  for (const std::string& name : {std::string(), std::string(129, 'n'), std::string("a\nb"),
+                                  std::string("caf\xe9"), std::string("\xed\xa0\x80")}) {
+    ExpectError(store_.CreateTable(name, {8, std::nullopt}).status(), StatusCode::kInvalidArgument,
+                {"table name", "1 to 128 bytes of UTF-8"});
+  }
+  EXPECT_TRUE(store_.CreateTable("caf\xc3\xa9", {8, std::nullopt}).ok());
+}
+
+TEST_F(StoreMisuseTest, AHandleOfAnotherStoresTableIsRefusedAndItsRecordsStay) {
+  Store other = *Store::OpenInMemory(TestStoreOptions());
+  Session other_session = *other.NewSession();
+  const auto own = *store_.CreateTableOf<int64_t>("own");
+  const auto foreign = *other.CreateTableOf<int64_t>("foreign");
+  const RecordId id = *session_.Insert(own, int64_t{1});
+  const RecordId foreign_id = *other_session.Insert(foreign, int64_t{2});
+  const auto is_refused = [](const Status& status) {
+    ExpectError(status, StatusCode::kInvalidArgument, {"'foreign'", "another store", "OpenTable"});
+  };
+  const auto change = [](int64_t& value) { value = 3; };
+  std::vector<RecordId> ids(2);
+  const std::vector<int64_t> two = {3, 3};
+  is_refused(session_.Insert(foreign, int64_t{3}).status());
+  is_refused(session_.InsertWithId(foreign, id, int64_t{3}));
+  is_refused(session_.InsertMany(foreign, std::span(two), std::span(ids)));
+  is_refused(session_.Update(foreign, foreign_id, change).status());
+  is_refused(session_.UpdateTo(foreign, foreign_id, int64_t{3}).status());
+  is_refused(session_.Delete(foreign, foreign_id).status());
+  is_refused(session_.Undelete(foreign, foreign_id).status());
+  Transaction txn = *session_.Begin();
+  ASSERT_TRUE(*txn.UpdateTo(own, id, int64_t{4}));
+  is_refused(txn.Insert(foreign, int64_t{3}).status());
+  is_refused(txn.InsertWithId(foreign.untyped(), id, std::as_bytes(std::span(two).first(1))));
+  is_refused(txn.Update(foreign, id, change).status());
+  is_refused(txn.Delete(foreign, id).status());
+  is_refused(txn.Undelete(foreign, foreign_id).status());
+  EXPECT_TRUE(txn.running());
+  ASSERT_TRUE(txn.Commit().ok());
+  EXPECT_EQ(*session_.Get(own, id), 4);
+  EXPECT_EQ(*other_session.Get(foreign, foreign_id), 2);
+}
+
 using StoreLifeDeathTest = StoreMisuseTest;
+
+TEST_F(StoreLifeDeathTest, ASessionThatEndsUnderItsTransactionOrAGuardStopsAtTheCulprit) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto table = *store_.CreateTableOf<int64_t>("table");
+  const RecordId id = *session_.Insert(table, int64_t{1});
+  EXPECT_DEATH(
+      {
+        Transaction txn = *session_.Begin();
+        session_ = *store_.NewSession();
+      },
+      "ended while its transaction runs: commit it or roll it back");
+  EXPECT_DEATH(
+      {
+        const TypedGuard<int64_t> guard = session_.Get(table, id);
+        session_ = *store_.NewSession();
+      },
+      "ended while guards of it are alive: release them");
+}
+
+#ifndef NDEBUG
+TEST_F(StoreLifeDeathTest, ReadsThroughForeignHandlesAndMovedSessionsStopDebugBuilds) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  Store other = *Store::OpenInMemory(TestStoreOptions());
+  const auto foreign = *other.CreateTableOf<int64_t>("foreign");
+  const RecordId id = *(*other.NewSession()).Insert(foreign, int64_t{1});
+  EXPECT_DEATH(static_cast<void>(session_.Get(foreign, id)), "another store's table");
+  EXPECT_DEATH(
+      {
+        Transaction txn = *session_.Begin();
+        static_cast<void>(txn.Get(foreign, id));
+      },
+      "another store's table");
+  EXPECT_DEATH(
+      {
+        Session moved = std::move(session_);
+        static_cast<void>(session_.Get(foreign, id));
+      },
+      "used after it was moved from");
+}
+#endif
 
 TEST_F(StoreLifeDeathTest, AGuardThatOutlivesItsStoreStopsDebugBuildsAtTheCulprit) {
   const auto leave_early = [] {

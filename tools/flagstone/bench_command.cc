@@ -148,6 +148,13 @@ void AddOptions(CLI::App& command, BenchRequest& request) {
   const auto by_default = [](const auto& value) {
     return ", default " + DefaultText(static_cast<double>(value));
   };
+  // CLI11 wraps a minus sign around to a number of twenty digits. (Of several transformations the
+  // one added last comes first.)
+  const CLI::Validator not_negative(
+      [](const std::string& text) {
+        return text.starts_with('-') ? text + " is below zero" : std::string();
+      },
+      "", "not negative");
   // Those that --quick sets itself. It is refused beside them: a figure is of the run that was
   // asked for, or of none.
   std::vector<CLI::Option*> sizes;
@@ -158,6 +165,7 @@ void AddOptions(CLI::App& command, BenchRequest& request) {
                           by_default(options.record_count))
           ->transform(
               CLI::AsNumberWithUnit(std::map<std::string, uint64_t>{{"K", 1000}, {"M", 1'000'000}}))
+          ->transform(not_negative)
           ->type_name("N"));
   command
       .add_option("--stride", options.stride_bytes,
@@ -169,12 +177,14 @@ void AddOptions(CLI::App& command, BenchRequest& request) {
       .add_option(
           "--threads", options.thread_count,
           "Threads of the rows that have several: 2 to 64" + by_default(options.thread_count))
+      ->transform(not_negative)
       ->type_name("N");
   sizes.push_back(
       command
           .add_option("--rounds", options.rounds.round_count,
                       "Rounds, in each of which every contestant has a turn: 1 to 1000" +
                           by_default(options.rounds.round_count) + "; fewer than 5 judge no goal")
+          ->transform(not_negative)
           ->type_name("N"));
   sizes.push_back(command
                       .add_option("--seconds", options.rounds.turn_seconds,
@@ -187,6 +197,7 @@ void AddOptions(CLI::App& command, BenchRequest& request) {
       ->transform(CLI::CheckedTransformer(page_kinds))
       ->type_name("KIND");
   command.add_option("--seed", options.seed, "Of all random numbers" + by_default(options.seed))
+      ->transform(not_negative)
       ->type_name("N");
   CLI::Option* const quick =
       command.add_flag("--quick", request.quick,

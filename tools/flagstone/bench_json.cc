@@ -99,6 +99,11 @@ Result<BenchReport> BenchFromJson(std::string_view text, const std::string& orig
   std::string place;
   try {
     const ordered_json json = ordered_json::parse(text);
+    if (!json.is_object()) {
+      return Status::Error(StatusCode::kInvalidArgument,
+                           origin + " is no report of flagstone bench --json: it holds " +
+                               json.type_name() + ", not an object");
+    }
     if (json.at("format") != kFormat) {
       return Status::Error(StatusCode::kInvalidArgument,
                            origin + ": format is " + json.at("format").dump() +
