@@ -53,7 +53,7 @@ struct PageOptions {
 
   // Takes memory from this NUMA node only; empty: the kernel's default (near the thread that
   // touches).
-  std::optional<int> numa_node;
+  std::optional<int> numa_node = std::nullopt;
 
   // A directory on tmpfs or hugetlbfs: extents then lie in named files there, which other processes
   // can attach read-only and which outlive the process. Empty: anonymous memory. The kind of pages

@@ -23,6 +23,7 @@ struct TableState;
 }  // namespace txn
 
 class RecordGuard;
+class Store;
 template <typename T>
 class TypedGuard;
 
@@ -63,7 +64,6 @@ class RecordTableOf {
  public:
   using Guard = TypedGuard<T>;
 
-  explicit RecordTableOf(RecordTable table) : places_(PlacesOf(table)), table_(table) {}
   const RecordTable& untyped() const { return table_; }
   std::string_view name() const { return table_.name(); }
 
@@ -72,6 +72,9 @@ class RecordTableOf {
   const internal::HomePlaces<Shape>& places() const { return places_; }
 
  private:
+  friend class Store;  // which has compared the sizes
+  explicit RecordTableOf(RecordTable table) : places_(PlacesOf(table)), table_(table) {}
+
   // A table may have its records in larger slots than T needs.
   static internal::HomePlaces<Shape> PlacesOf(const RecordTable& table) {
     const internal::HomePlaces<internal::TableShape>& places = table.places();

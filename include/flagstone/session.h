@@ -316,8 +316,9 @@ class FLAGSTONE_EXPORT Transaction {
 
   // Before the first read or write; FAILED_PRECONDITION after it.
   Status SetIsolationLevel(IsolationLevel level);
+  // kSnapshot when it was moved from, or its session has begun another one.
   IsolationLevel isolation_level() const;
-  // The commit timestamp whose state it reads.
+  // The commit timestamp whose state it reads; 0 then.
   uint64_t snapshot_timestamp() const;
 
   // Makes all writes visible. Returns the commit timestamp, 0 when there were none.

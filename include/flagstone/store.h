@@ -14,6 +14,7 @@
 #ifndef FLAGSTONE_STORE_H_
 #define FLAGSTONE_STORE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -51,7 +52,7 @@ struct TableOptions {
   // slots of the largest class, whole ones: memory is rounded up to multiples of 7,168 bytes.
   uint32_t record_bytes = 0;
   // The class records go to; empty: the smallest that fits.
-  std::optional<uint32_t> size_class;
+  std::optional<uint32_t> size_class = std::nullopt;
 };
 
 // What one call of Maintain() may take on.
@@ -71,8 +72,8 @@ class FLAGSTONE_EXPORT Store {
   // Close(), as far as it can: what guards or sessions still use stays mapped for ever.
   ~Store();
 
-  // Ends the store. FAILED_PRECONDITION, with nothing changed, when sessions are open (debug builds
-  // stop with the number of guards they hold).
+  // Ends the store; again is harmless. FAILED_PRECONDITION, with nothing changed, when sessions are
+  // open. One-call reads of other threads end as they began, or with FAILED_PRECONDITION.
   Status Close();
 
   // --- tables
@@ -132,8 +133,9 @@ class FLAGSTONE_EXPORT Store {
   const IdLayout& id_layout() const;
   // Extracts the size class of any well-formed ID; INVALID_ARGUMENT for others.
   Result<uint32_t> SizeClassOf(RecordId id) const;
-  // Why a read of `id` in `table` comes back empty; nullopt when the record is there.
-  std::optional<AbsenceReason> Explain(const RecordTable& table, RecordId id);
+  // Why a read of `id` in `table` comes back empty; nullopt when the record is there. It reads as a
+  // one-call read does, with the same errors.
+  Result<std::optional<AbsenceReason>> Explain(const RecordTable& table, RecordId id);
 
   // --- maintenance and statistics
 
@@ -157,7 +159,8 @@ class FLAGSTONE_EXPORT Store {
   template <typename Table, typename Visit>
   [[gnu::always_inline]] Result<bool> ReadAndVisit(const Table& table, RecordId id, Visit&& visit) {
     Reader* reader = internal::thread_reader.reader;
-    if (internal::thread_reader.store_serial != serial_) [[unlikely]] {
+    if (internal::thread_reader.store_serial != serial_.load(std::memory_order_relaxed))
+        [[unlikely]] {
       reader = FindThreadReader();
       if (reader == nullptr) return NoThreadReader();
     }
@@ -176,7 +179,8 @@ class FLAGSTONE_EXPORT Store {
 
   std::unique_ptr<store::StoreCore> core_;
   static constexpr uint64_t kClosedSerial = ~uint64_t{0};  // no thread remembers a reader of it
-  uint64_t serial_;                                        // of no other store of the process, ever
+  // Of no other store of the process, ever. atomic: Close() to one-call reads.
+  std::atomic<uint64_t> serial_;
 };
 
 }  // namespace flagstone

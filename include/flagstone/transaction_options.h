@@ -30,9 +30,8 @@ struct TransactionOptions {
   // Zero: it does not wait, and the answer is CONFLICT at once.
   std::chrono::nanoseconds lock_wait{0};
   // Read the state as of this commit timestamp instead of now. Must lie within the retention window
-  // (StoreOptions::snapshots.history_retention) or be protected by an older running snapshot. Reads
-  // only.
-  std::optional<uint64_t> as_of_timestamp;
+  // (StoreOptions::snapshots.history_retention): SNAPSHOT_TOO_OLD. Reads only.
+  std::optional<uint64_t> as_of_timestamp = std::nullopt;
 };
 
 }  // namespace flagstone

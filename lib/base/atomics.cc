@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <ctime>
+
 #include "lib/base/check.h"
 
 namespace flagstone::internal {
@@ -13,6 +15,10 @@ namespace {
 // Spins this often before the processor is given away: about a microsecond, longer than any commit
 // window of a running thread, far shorter than a time slice.
 constexpr uint32_t kSpinsBeforeYield = 64;
+// Yields this often before it sleeps: whoever is waited for has lost its processor to others than
+// us, and gets one the sooner the fewer threads ask for it.
+constexpr uint32_t kSpinsBeforeSleep = 128;
+constexpr timespec kSleep = {0, 50'000};
 
 // The location both halves of the symmetric pair meet on: its modifications are totally ordered,
 // and each one sees all that came before the earlier ones.
@@ -57,8 +63,10 @@ void StdAtomics::Pause(uint32_t spin) {
 #elif defined(__aarch64__)
     asm volatile("yield");
 #endif
-  } else {
+  } else if (spin < kSpinsBeforeSleep) {
     sched_yield();
+  } else {
+    nanosleep(&kSleep, nullptr);
   }
 }
 

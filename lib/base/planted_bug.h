@@ -29,6 +29,7 @@ enum class PlantedBug : uint8_t {
   kReturnedExtentForgetsTick,  // the same by way of memory given back
   kNoDeleteReserve,            // a full store cannot be emptied
   kCutSnapshotReadsOn,         // a snapshot that was given up is not told
+  kCutSnapshotWritesOn,        // and its writes take live records for absent
   kTombstoneReclaimedEarly,    // a deleted record goes although a snapshot still reads it
   kHistoryForgotten,           // the retention window's versions are dropped
   kFreshSnapshotCut,           // a snapshot that holds nothing back yet is given up

@@ -39,10 +39,7 @@ Result<char*> SessionCalls::TransactionUpdate(txn::SessionCore& core, txn::Table
                                               RecordId id) {
   return core.TransactionUpdate(table, id);
 }
-void SessionCalls::RollbackAfterThrow(txn::SessionCore& core) {
-  core.Rollback(Status::Error(StatusCode::kFailedPrecondition,
-                              "an updater threw: the transaction was rolled back; begin another"));
-}
+void SessionCalls::RollbackAfterThrow(txn::SessionCore& core) { core.RollbackAfterThrow(); }
 
 void SessionCalls::CheckHandles(const txn::SessionCore* core, const txn::TableState& table) {
   FLAGSTONE_CHECK(core != nullptr && "a session was used after it was moved from");
@@ -167,8 +164,10 @@ Status Transaction::SetIsolationLevel(IsolationLevel level) {
   return core_->SetTransactionIsolation(level);
 }
 
-IsolationLevel Transaction::isolation_level() const { return core_->isolation(); }
-uint64_t Transaction::snapshot_timestamp() const { return core_->snapshot(); }
+IsolationLevel Transaction::isolation_level() const {
+  return IsLatest() ? core_->isolation() : IsolationLevel::kSnapshot;
+}
+uint64_t Transaction::snapshot_timestamp() const { return IsLatest() ? core_->snapshot() : 0; }
 
 Result<uint64_t> Transaction::Commit() {
   if (!IsLatest()) return Ended();
@@ -176,7 +175,7 @@ Result<uint64_t> Transaction::Commit() {
 }
 
 void Transaction::Rollback() {
-  if (running()) core_->Rollback(Status::Ok());
+  if (running()) core_->Rollback();
 }
 
 bool Transaction::running() const { return IsLatest() && core_->in_transaction(); }

@@ -17,12 +17,13 @@ Result<Store> Store::OpenInMemory(const StoreOptions& options) {
 
 Store::Store(std::unique_ptr<store::StoreCore> core)
     : core_(std::move(core)), serial_(core_->thread_readers().serial()) {}
-Store::Store(Store&&) noexcept = default;
+Store::Store(Store&& other) noexcept
+    : core_(std::move(other.core_)), serial_(other.serial_.load(std::memory_order_relaxed)) {}
 
 Store& Store::operator=(Store&& other) noexcept {
   Store old(std::move(core_));
   core_ = std::move(other.core_);
-  serial_ = other.serial_;
+  serial_.store(other.serial_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   return *this;
 }
 
@@ -37,7 +38,8 @@ Store::~Store() {
 
 Status Store::Close() {
   FLAGSTONE_RETURN_IF_ERROR(core_->Close());
-  serial_ = kClosedSerial;  // threads remember readers that are gone
+  // Threads remember readers; from here on they ask, and are told.
+  serial_.store(kClosedSerial, std::memory_order_release);
   return Status::Ok();
 }
 
@@ -81,7 +83,7 @@ Result<Session> Store::NewSession() {
 Reader* Store::FindThreadReader() {
   Result<Reader*> reader = core_->thread_readers().OfThisThread();
   if (!reader.ok()) return nullptr;
-  internal::thread_reader = {serial_, *reader};
+  internal::thread_reader = {core_->thread_readers().serial(), *reader};
   return *reader;
 }
 
@@ -102,7 +104,7 @@ Result<uint32_t> Store::SizeClassOf(RecordId id) const {
   return codec.size_class(id);
 }
 
-std::optional<AbsenceReason> Store::Explain(const RecordTable& table, RecordId id) {
+Result<std::optional<AbsenceReason>> Store::Explain(const RecordTable& table, RecordId id) {
   return core_->Explain(table, id);
 }
 

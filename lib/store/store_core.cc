@@ -41,11 +41,7 @@ StoreCore::StoreCore(const StoreOptions& options, Clock& clock)
     : options_(options),
       clock_(clock),
       account_(options.memory),
-      thread_readers_(std::make_shared<ThreadReaders>([this]() -> Result<std::unique_ptr<Reader>> {
-        Result<std::unique_ptr<txn::SessionCore>> session = NewSession();
-        if (!session.ok()) return std::move(session).status();
-        return std::make_unique<Reader>(*std::move(session));
-      })) {}
+      thread_readers_(std::make_shared<ThreadReaders>([this] { return NewThreadReader(); })) {}
 
 Status StoreCore::Open() {
   Result<std::unique_ptr<id::TickSource>> ticks =
@@ -62,7 +58,8 @@ Status StoreCore::Open() {
   engine.sessions_max = options_.sessions_max;
   engine.guards_per_session = options_.guards_per_session;
   engine.transaction_writes_max = options_.transaction_writes_max;
-  engine.extents_max = (options_.memory.limit_bytes + kExtentBytes - 1) / kExtentBytes;
+  engine.extents_max = options_.memory.limit_bytes / kExtentBytes +
+                       (options_.memory.limit_bytes % kExtentBytes != 0 ? 1 : 0);
   engine.reserve = [this](const std::string& name, uint64_t extents_max,
                           MemoryComponent component) {
     return ReserveRange(name, extents_max, component);
@@ -89,6 +86,7 @@ Status StoreCore::Open() {
 
 StoreCore::~StoreCore() {
   executor_.reset();  // its tasks use everything else
+  thread_readers_->Close();
 }
 
 Result<std::unique_ptr<page::ExtentRange>> StoreCore::ReserveRange(const std::string& name,
@@ -117,37 +115,33 @@ void StoreCore::Log(LogLevel level, const std::string& message) const {
 
 Status StoreCore::Close() {
   FLAGSTONE_RETURN_IF_ERROR(engine_->CheckAlive());
-  {
-    base::MutexLock lock(&mutex_);
-    if (closed_) return Status::Ok();
-  }
-  const uint32_t open = engine_->registry().joined_count() - thread_readers_->count();
-  if (open > 0) {
-    epoch::GuardedSlots guarded;
-    guarded.Collect(engine_->registry().in_use());
-    return Status::Error(StatusCode::kFailedPrecondition,
-                         "store cannot close: " + std::to_string(open) +
-                             " sessions are open and hold " + std::to_string(guarded.count()) +
-                             " guards; end them first");
-  }
+  base::MutexLock lock(&opening_mutex_);
+  if (closed_.load(std::memory_order_relaxed)) return Status::Ok();
+  FLAGSTONE_RETURN_IF_ERROR(CheckNoSessions());
   executor_->Stop();
-  thread_readers_->Close();
   FLAGSTONE_RETURN_IF_ERROR(ticks_->Close());
-  base::MutexLock lock(&mutex_);
-  closed_ = true;
+  // One-call reads of other threads may be under way: their readers, and what they read, stay until
+  // the store is destroyed.
+  closed_.store(true, std::memory_order_release);
+  thread_readers_->Refuse();
   return Status::Ok();
+}
+
+Status StoreCore::CheckNoSessions() const {
+  const uint32_t open = engine_->registry().joined_count() - thread_reader_count_;
+  if (open == 0) return Status::Ok();
+  epoch::GuardedSlots guarded;
+  guarded.Collect(engine_->registry().in_use());
+  return Status::Error(StatusCode::kFailedPrecondition,
+                       "store cannot close: " + std::to_string(open) +
+                           " sessions are open and hold " + std::to_string(guarded.count()) +
+                           " guards; end them first");
 }
 
 Status StoreCore::CheckOpen() const {
   FLAGSTONE_RETURN_IF_ERROR(engine_->CheckAlive());
-  base::MutexLock lock(&mutex_);
-  if (!closed_) return Status::Ok();
+  if (!closed_.load(std::memory_order_acquire)) return Status::Ok();
   return Status::Error(StatusCode::kFailedPrecondition, "the store is closed; open another one");
-}
-
-bool StoreCore::MayBeDestroyed() {
-  base::MutexLock lock(&mutex_);
-  return closed_;
 }
 
 // --- tables
@@ -202,7 +196,7 @@ Result<RecordTable> StoreCore::CreateTable(std::string_view name, const TableOpt
 }
 
 std::optional<RecordTable> StoreCore::FindTable(std::string_view name) const {
-  if (!engine_->registry().alive()) return std::nullopt;
+  if (!CheckOpen().ok()) return std::nullopt;
   base::MutexLock lock(&mutex_);
   const auto found = tables_.find(std::string(name));
   if (found == tables_.end() || found->second == nullptr) return std::nullopt;
@@ -211,6 +205,20 @@ std::optional<RecordTable> StoreCore::FindTable(std::string_view name) const {
 }
 
 Result<std::unique_ptr<txn::SessionCore>> StoreCore::NewSession() {
+  base::MutexLock lock(&opening_mutex_);
+  return OpenSession();
+}
+
+Result<std::unique_ptr<Reader>> StoreCore::NewThreadReader() {
+  base::MutexLock lock(&opening_mutex_);
+  Result<std::unique_ptr<txn::SessionCore>> session = OpenSession();
+  if (!session.ok()) return std::move(session).status();
+  auto reader = std::make_unique<Reader>(*std::move(session));
+  ++thread_reader_count_;  // it stays until the store is destroyed
+  return reader;
+}
+
+Result<std::unique_ptr<txn::SessionCore>> StoreCore::OpenSession() {
   FLAGSTONE_RETURN_IF_ERROR(CheckOpen());
   return txn::SessionCore::Create(*engine_, *tidier_);
 }
@@ -254,23 +262,28 @@ Result<uint64_t> StoreCore::CompactStorage() {
 
 // --- looking at it
 
-std::optional<AbsenceReason> StoreCore::Explain(const RecordTable& table, RecordId id) {
+Result<std::optional<AbsenceReason>> StoreCore::Explain(const RecordTable& table, RecordId id) {
+  using Reason = std::optional<AbsenceReason>;
+  FLAGSTONE_RETURN_IF_ERROR(CheckOpen());
+  FLAGSTONE_RETURN_IF_ERROR(engine_->CheckOwn(table.state()));
   const IdCodec& codec = engine_->codec();
-  if (!codec.IsWellFormed(id)) return AbsenceReason::kMalformed;
-  if (codec.node(id) != options_.ids.node) return AbsenceReason::kOtherNode;
-  if (codec.tick(id) > ticks_->Current()) return AbsenceReason::kNotYetIssued;
+  if (!codec.IsWellFormed(id)) return Reason(AbsenceReason::kMalformed);
+  if (codec.node(id) != options_.ids.node) return Reason(AbsenceReason::kOtherNode);
+  if (codec.tick(id) > ticks_->Current()) return Reason(AbsenceReason::kNotYetIssued);
   const txn::TablePart* part = engine_->PartOfId(id);
   if (part != nullptr && part->view.number != table.view().number) {
-    return AbsenceReason::kOtherTable;
+    return Reason(AbsenceReason::kOtherTable);
   }
   // Inside of a run, or where none fits, is no slot of a record.
   const DecodedId decoded = codec.Decode(id);
   if (decoded.fields.size_class == table.size_class() && !table.view().NamesSlot(decoded.index)) {
-    return AbsenceReason::kMalformed;
+    return Reason(AbsenceReason::kMalformed);
   }
-  Result<std::unique_ptr<txn::SessionCore>> session = NewSession();
-  if (session.ok() && (*session)->Read(table.state(), id)) return std::nullopt;
-  return AbsenceReason::kGone;
+  Result<Reader*> reader = thread_readers_->OfThisThread();
+  if (!reader.ok()) return std::move(reader).status();
+  const RecordGuard guard = (*reader)->Get(table, id);
+  if (guard.code() != StatusCode::kOk) return guard.status();
+  return guard ? Reason() : Reason(AbsenceReason::kGone);
 }
 
 PageReport StoreCore::SumPages(bool verify) const {

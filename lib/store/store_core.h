@@ -37,7 +37,6 @@ class StoreCore {
   StoreCore& operator=(const StoreCore&) = delete;
 
   Status Close();
-  bool MayBeDestroyed();
 
   Result<RecordTable> CreateTable(std::string_view name, const TableOptions& options);
   std::optional<RecordTable> FindTable(std::string_view name) const;
@@ -47,7 +46,7 @@ class StoreCore {
 
   bool Maintain(uint64_t records_max);
   Result<uint64_t> CompactStorage();
-  std::optional<AbsenceReason> Explain(const RecordTable& table, RecordId id);
+  Result<std::optional<AbsenceReason>> Explain(const RecordTable& table, RecordId id);
   StoreStatistics Statistics() const;
   Result<PageReport> VerifyPages() const;
   txn::Engine& engine() { return *engine_; }
@@ -61,6 +60,10 @@ class StoreCore {
   Status Open();
   // FAILED_PRECONDITION when it is closed, or was opened before a fork.
   Status CheckOpen() const;
+  Status CheckNoSessions() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(opening_mutex_);
+  Result<std::unique_ptr<txn::SessionCore>> OpenSession()
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(opening_mutex_);
+  Result<std::unique_ptr<Reader>> NewThreadReader();
   bool TidyTask(uint64_t records_max);
   bool TickTask();
   PageReport SumPages(bool verify) const;
@@ -80,8 +83,16 @@ class StoreCore {
   const std::shared_ptr<ThreadReaders> thread_readers_;
   std::atomic<uint64_t> snapshots_cut_reported_{0};
 
+  // Sessions are opened, and the store is closed, one after the other: what Close() has counted
+  // does not grow behind its back. Taken before all other mutexes.
+  base::Mutex opening_mutex_;
+
+  // atomic: set once under opening_mutex_
+  std::atomic<bool> closed_{false};
+
+  uint32_t thread_reader_count_ ABSL_GUARDED_BY(opening_mutex_) = 0;
+
   mutable base::Mutex mutex_;
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<std::string, txn::TableState*, std::less<>> tables_ ABSL_GUARDED_BY(mutex_);
 };
 

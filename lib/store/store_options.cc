@@ -17,6 +17,11 @@ Status OutOfRange(const char* field, Value value, const std::string& range) {
 }
 
 Status ValidateMaintenance(const MaintenanceOptions& options) {
+  if (options.mode != MaintenanceMode::kBackground &&
+      options.mode != MaintenanceMode::kCallerDriven) {
+    return OutOfRange("maintenance.mode", static_cast<int64_t>(options.mode),
+                      "one of MaintenanceMode");
+  }
   if (options.thread_count < 1 || options.thread_count > 16) {
     return OutOfRange("maintenance.thread_count", options.thread_count, "1 to 16");
   }

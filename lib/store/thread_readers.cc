@@ -105,13 +105,8 @@ Result<Reader*> ThreadReaders::OfThisThread() {
   return reader;
 }
 
-uint32_t ThreadReaders::count() const {
-  base::MutexLock lock(&mutex_);
-  return static_cast<uint32_t>(readers_.size());
-}
-
 void ThreadReaders::Close() {
-  closed_.store(true, std::memory_order_release);
+  Refuse();
   base::MutexLock lock(&mutex_);
   free_.clear();
   readers_.clear();

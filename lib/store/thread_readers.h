@@ -7,7 +7,7 @@
 // Invariants  1. A reader belongs to one living thread, or stands in free_.
 //             2. No two stores of a process have the same serial number, so what a thread remembers
 //                of a store that is gone is never used.
-// Threads     OfThisThread(): any. Close(): no one-call read is under way.
+// Threads     OfThisThread(): any. Close(): nobody uses the store any more.
 // Errors      OfThisThread(): RESOURCE_EXHAUSTED when StoreOptions::sessions_max are open;
 //             FAILED_PRECONDITION while the thread ends, and when the store is closed.
 #ifndef FLAGSTONE_LIB_STORE_THREAD_READERS_H_
@@ -32,7 +32,8 @@ class ThreadReaders : public std::enable_shared_from_this<ThreadReaders> {
   // Never 0, never used again.
   uint64_t serial() const { return serial_; }
   Result<Reader*> OfThisThread();
-  uint32_t count() const;
+  // From here on OfThisThread() answers FAILED_PRECONDITION; readers in use stay.
+  void Refuse() { closed_.store(true, std::memory_order_release); }
   // Ends all of them.
   void Close();
 
@@ -45,7 +46,7 @@ class ThreadReaders : public std::enable_shared_from_this<ThreadReaders> {
   const uint64_t serial_;
   const Open open_;
 
-  // atomic: Close() to OfThisThread(); what a thread remembers of a closed store is not there.
+  // atomic: Refuse() to OfThisThread(); what a thread remembers of a closed store is not there.
   std::atomic<bool> closed_{false};
 
   mutable base::Mutex mutex_;

@@ -9,42 +9,42 @@
 //                commit through memory sees it. Two clocks compared across processors may be faster
 //                than the store, by what a store buffer holds.
 //             3. Between Reserve() and Complete() a thread does not allocate, wait or call out.
-// Threads     Any. Complete() waits for earlier commits, each of which is a few stores from its
-//             end.
-// Cost        One fetch_add and one store, on one cache line.
+// Threads     Any. Complete() waits for earlier commits that have not begun their own, each of
+// which
+//             is a few stores from it.
+// Cost        One fetch_add and one store, on two cache lines.
 #ifndef FLAGSTONE_LIB_TXN_COMMIT_CLOCK_H_
 #define FLAGSTONE_LIB_TXN_COMMIT_CLOCK_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "flagstone/internal/atomics.h"
 #include "flagstone/internal/slot.h"
+#include "lib/base/ordered_completion.h"
 
 namespace flagstone::txn {
 
-template <typename A>
+template <typename A, size_t kMarks = 512>
 class BasicCommitClock {
  public:
   // Before the first commit: the horizon is at `last`.
-  explicit BasicCommitClock(internal::Timestamp last = 0) : next_(last + 1), horizon_(last) {}
+  explicit BasicCommitClock(internal::Timestamp last = 0) : next_(last + 1), completed_(last) {}
 
   internal::Timestamp Reserve() { return next_.fetch_add(1, std::memory_order_acq_rel); }
 
   // Every version of commit `at` is stored. Returns when the horizon covers it.
-  void Complete(internal::Timestamp at) {
-    for (uint32_t spin = 0; horizon_.load(std::memory_order_acquire) != at - 1; ++spin) {
-      A::Pause(spin);
-    }
-    horizon_.store(at, std::memory_order_release);
+  void Complete(internal::Timestamp at) { completed_.Complete(at); }
+
+  internal::Timestamp horizon() const { return completed_.done(); }
+  const typename A::template Atomic<uint64_t>& horizon_word() const {
+    return completed_.done_word();
   }
 
-  internal::Timestamp horizon() const { return horizon_.load(std::memory_order_acquire); }
-  const typename A::template Atomic<uint64_t>& horizon_word() const { return horizon_; }
-
  private:
-  // One line: a commit touches both, and no read of a settled record touches either.
+  // No read of a settled record touches either.
   alignas(64) typename A::template Atomic<uint64_t> next_;
-  typename A::template Atomic<uint64_t> horizon_;
+  base::BasicOrderedCompletion<A, kMarks> completed_;
 };
 
 using CommitClock = BasicCommitClock<internal::StdAtomics>;

@@ -2,6 +2,7 @@
 #include "lib/txn/session_core.h"
 
 #include <ctime>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -105,6 +106,7 @@ SessionCore::~SessionCore() {
   FLAGSTONE_CHECK(!participant_.HoldsGuard() &&
                   "a session ended while guards of it are alive: release them before");
   tidier_.Detach(*this);
+  GiveWithheld();
   for (size_t i = 0; i < home_caches_.size(); ++i) {
     if (home_caches_[i] && !Planted(PlantedBug::kEndedSessionKeepsSlots))
       home_cache_parts_[i]->slots.GiveBackUnissued(*home_caches_[i]);
@@ -179,8 +181,7 @@ Status SessionCore::ReserveHomeSlot(TablePart& part, slab::HomeSlotCache** reser
   return part.slots.Refill(*cache);
 }
 
-void SessionCore::GiveHomeSlot(TablePart& part, uint32_t slot, uint32_t last_tick) {
-  const slab::FreedSlot freed{slot, last_tick};
+void SessionCore::GiveHomeSlot(TablePart& part, const slab::FreedSlot& freed) {
   part.slots.Give(std::span(&freed, 1));
 }
 
@@ -247,7 +248,7 @@ void SessionCore::TakeVersionSlot(PendingChange& change, slab::VersionUse use) {
 void SessionCore::GiveVersionSlot(TablePart& part, SlotHeader* version,
                                   internal::VersionLink link) {
   if (OwnGuardOn(version)) {
-    tidier_.Retire(part.class_state, link);
+    withheld_.push_back({&part, version, link, {}});  // there is room: see TransactionRead()
     return;
   }
   if (part.view.run_slots > 1) {
@@ -383,7 +384,10 @@ Result<bool> SessionCore::Lock(TableState& table, RecordId id, std::chrono::nano
       return Status::Conflict(0);
     }
     const int64_t now = engine_.clock().MonotonicNanos();
-    if (deadline == 0) deadline = now + lock_wait.count();
+    if (deadline == 0) {
+      constexpr int64_t kForever = std::numeric_limits<int64_t>::max();
+      deadline = lock_wait.count() < kForever - now ? now + lock_wait.count() : kForever;
+    }
     if (now >= deadline) {
       return Status::Error(StatusCode::kDeadlineExceeded,
                            "record " + id.ToString() + " of table '" + table.name +
@@ -554,7 +558,7 @@ Status SessionCore::InsertMany(TableState& table, std::span<const std::byte> pay
   size_t prepared = 0;
   const auto undo = [&] {
     for (const RecordId id : ids.first(prepared)) {
-      GiveHomeSlot(*part, SlotOf(id.value()), TickOf(id.value()));
+      GiveHomeSlot(*part, {SlotOf(id.value()), TickOf(id.value())});
     }
   };
   try {

@@ -129,7 +129,8 @@ class SessionCore {
   Result<bool> TransactionUndelete(TableState& table, RecordId id);
   // The commit's timestamp; 0 when nothing was changed.
   Result<internal::Timestamp> Commit();
-  void Rollback(Status cause);
+  void Rollback();
+  void RollbackAfterThrow();
 
   // --- for maintenance and statistics
 
@@ -172,8 +173,16 @@ class SessionCore {
     TransactionOptions options;
     internal::Timestamp snapshot = 0;
     Status cause;
+    bool updater_threw = false;  // it was rolled back for that
     std::vector<Write> writes;
     WriteIndex write_of_id;  // once there are many of them
+  };
+  // Of a write that came to nothing while a guard of this session was on it.
+  struct WithheldSlot {
+    TablePart* part;
+    internal::SlotHeader* slot;
+    internal::VersionLink version_link;  // 0: a home slot
+    slab::FreedSlot home;
   };
   enum class Base : uint8_t { kNewestLive, kNewestDeleted };
 
@@ -193,7 +202,7 @@ class SessionCore {
   bool OwnGuardOn(const internal::SlotHeader* slot) const;
   // The part's cache of home slots, which is not empty then.
   Status ReserveHomeSlot(TablePart& part, slab::HomeSlotCache** reserved);
-  void GiveHomeSlot(TablePart& part, uint32_t slot, uint32_t last_tick);
+  void GiveHomeSlot(TablePart& part, const slab::FreedSlot& freed);
   // After it, TakeVersionSlot() for the same part and use succeeds.
   Status ReserveVersionSlot(TablePart& part, slab::VersionUse use);
   void TakeVersionSlot(internal::PendingChange& change, slab::VersionUse use);
@@ -207,6 +216,8 @@ class SessionCore {
   void AwaitMaintenance(uint32_t version_slots);
   // What was reserved and not taken.
   void GiveBackRun();
+  // Withheld slots that no guard is on any more.
+  void GiveWithheld();
   // A version that was never published.
   void GiveVersionSlot(TablePart& part, internal::SlotHeader* version, internal::VersionLink link);
   uint32_t SlotOf(uint64_t id) const { return engine_.codec().slot(RecordId(id)); }
@@ -261,6 +272,8 @@ class SessionCore {
   Status CheckWritable();
   Status CheckWriteCount(size_t writes) const;
   Status Fail(Status status);
+  bool SnapshotIsCut() const;
+  Status SnapshotWasCut();
   Write* FindWrite(uint64_t id);
   // Makes room for one more write: after it, until AddWrite(), nothing of this can fail.
   void ReserveWrite();
@@ -289,6 +302,7 @@ class SessionCore {
   uint64_t passes_seen_ = 0;  // of maintenance
   uint32_t versions_since_pass_ = 0;
 
+  std::vector<WithheldSlot> withheld_;
   ChangedRing changed_;
   SessionCounters counters_;
 };

@@ -50,6 +50,8 @@ Status SessionCore::Begin(const TransactionOptions& options) {
   FLAGSTONE_RETURN_IF_ERROR(CheckLockWait(options.lock_wait));
   transaction_.options = options;
   transaction_.cause = Status::Ok();
+  transaction_.updater_threw = false;
+  if (!withheld_.empty()) GiveWithheld();
   FLAGSTONE_RETURN_IF_ERROR(SetIsolation(options.isolation));
   if (options.as_of_timestamp.has_value()) {
     const Timestamp at = *options.as_of_timestamp;
@@ -118,6 +120,10 @@ Status SessionCore::CheckRunning() const {
   FLAGSTONE_RETURN_IF_ERROR(engine_.CheckAlive());
   if (transaction_.running) [[likely]]
     return Status::Ok();
+  if (transaction_.updater_threw) {
+    return Status::Error(StatusCode::kFailedPrecondition,
+                         "an updater threw: the transaction was rolled back; begin another");
+  }
   if (!transaction_.cause.ok()) return transaction_.cause;
   return Status::Error(StatusCode::kFailedPrecondition,
                        "the transaction has ended; begin another one");
@@ -129,8 +135,24 @@ Status SessionCore::CheckRunning(const TableState& table) const {
 }
 
 Status SessionCore::Fail(Status status) {
-  Rollback(status);
+  Rollback();
+  transaction_.cause = status;
   return status;
+}
+
+void SessionCore::RollbackAfterThrow() {
+  Rollback();
+  transaction_.updater_threw = true;  // its text would need memory
+}
+
+bool SessionCore::SnapshotIsCut() const { return !ReadsLatest() && participant_.SnapshotIsCut(); }
+
+Status SessionCore::SnapshotWasCut() {
+  counters_.snapshots_too_old.Add();
+  return Status::Error(StatusCode::kSnapshotTooOld,
+                       "the snapshot at timestamp " + std::to_string(transaction_.snapshot) +
+                           " passed StoreOptions::snapshots.age_max or "
+                           "snapshots.version_bytes_max; begin again");
 }
 
 SessionCore::Write* SessionCore::FindWrite(uint64_t id) {
@@ -211,22 +233,17 @@ Result<RecordGuard> SessionCore::TransactionRead(TableState& table, RecordId id)
           own->kind == WriteKind::kCancelled) {
         return RecordGuard();
       }
+      // So that neither Commit() nor Rollback() needs memory if it is to wait for this guard.
+      withheld_.reserve(withheld_.size() + transaction_.writes.size());
       return GuardOn(*guard, own->kind == WriteKind::kInsert ? own->home : own->version, *own->part,
                      id);
     }
   }
-  const bool latest = ReadsLatest();
-  if (!latest && participant_.SnapshotIsCut() && !Planted(PlantedBug::kCutSnapshotReadsOn)) {
-    counters_.snapshots_too_old.Add();
-    return Fail(Status::Error(StatusCode::kSnapshotTooOld,
-                              "the snapshot at timestamp " + std::to_string(transaction_.snapshot) +
-                                  " passed StoreOptions::snapshots.age_max or "
-                                  "snapshots.version_bytes_max; begin again"));
-  }
+  if (SnapshotIsCut() && !Planted(PlantedBug::kCutSnapshotReadsOn)) return Fail(SnapshotWasCut());
   TablePart* part = nullptr;
   SlotHeader* home = Locate(table, id.value(), &part);
   if (home == nullptr) return RecordGuard();
-  const Timestamp bound = latest ? engine_.commits().horizon() : transaction_.snapshot;
+  const Timestamp bound = ReadsLatest() ? engine_.commits().horizon() : transaction_.snapshot;
   SlotHeader* found =
       internal::FindVisible<StdAtomics>(*home, id.value(), bound, part->view.geometry);
   if (found == nullptr || !(found->version.load(std::memory_order_relaxed) & kLive)) {
@@ -297,10 +314,17 @@ Status SessionCore::CheckWriteCount(size_t writes) const {
 
 Result<SessionCore::Write*> SessionCore::WriteForChange(TableState& table, RecordId id,
                                                         WriteKind kind, Base base) {
-  Write* const absent = nullptr;
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
   TablePart* part = nullptr;
-  if (Locate(table, id.value(), &part) == nullptr) return absent;
+  // What a snapshot that was given up saw may be gone: an absent record is believed only if, after
+  // the look, it had not been.
+  const auto answer_absent = [this]() -> Result<Write*> {
+    if (SnapshotIsCut() && !Planted(PlantedBug::kCutSnapshotWritesOn)) {
+      return Fail(SnapshotWasCut());
+    }
+    return nullptr;
+  };
+  if (Locate(table, id.value(), &part) == nullptr) return answer_absent();
   ReserveWrite();
   const slab::VersionUse use =
       kind == WriteKind::kDelete ? slab::VersionUse::kDelete : slab::VersionUse::kUpdate;
@@ -318,7 +342,7 @@ Result<SessionCore::Write*> SessionCore::WriteForChange(TableState& table, Recor
     if (latest) return locked.status();
     return Fail(locked.status());
   }
-  if (!*locked) return absent;
+  if (!*locked) return answer_absent();
   TakeVersionSlot(change, use);
   if (kind != WriteKind::kDelete) {
     CopyPayload(internal::PayloadOf(change.version), internal::PayloadOf(newest),
@@ -390,7 +414,7 @@ Result<Timestamp> SessionCore::Commit() {
       Publish(writes.front(), at);
       engine_.commits().Complete(at);
       // Long enough for a watcher on a busy machine to have a turn.
-      for (int turn = 0; turn < 100; ++turn) StdAtomics::Pause(~uint32_t{0});
+      for (int turn = 0; turn < 100; ++turn) StdAtomics::Pause(64);
       for (size_t i = 1; i < writes.size(); ++i) Publish(writes[i], at);
     } else {
       for (const Write& write : writes) Publish(write, at);
@@ -427,11 +451,25 @@ void SessionCore::Publish(const Write& write, Timestamp at) {
 }
 
 void SessionCore::GiveCancelledInsert(const Write& write, uint32_t last_tick) {
+  const slab::FreedSlot freed = {SlotOf(write.id), last_tick};
   if (OwnGuardOn(write.home)) {
-    tidier_.RetireHome(*write.part, SlotOf(write.id), last_tick);
+    withheld_.push_back(
+        {write.part, write.home, 0, freed});  // there is room: see TransactionRead()
   } else {
-    GiveHomeSlot(*write.part, SlotOf(write.id), last_tick);
+    GiveHomeSlot(*write.part, freed);
   }
+}
+
+void SessionCore::GiveWithheld() {
+  std::erase_if(withheld_, [this](const WithheldSlot& withheld) {
+    if (OwnGuardOn(withheld.slot)) return false;
+    if (withheld.version_link != 0) {
+      GiveVersionSlot(*withheld.part, withheld.slot, withheld.version_link);
+    } else {
+      GiveHomeSlot(*withheld.part, withheld.home);
+    }
+    return true;
+  });
 }
 
 void SessionCore::CountWrites() {
@@ -445,7 +483,7 @@ void SessionCore::CountWrites() {
   }
 }
 
-void SessionCore::Rollback(Status cause) {
+void SessionCore::Rollback() {
   if (!transaction_.running) return;
   if (!engine_.registry().alive()) {
     // The child of a fork has none of the memory that the writes point to.
@@ -454,24 +492,25 @@ void SessionCore::Rollback(Status cause) {
     transaction_.running = false;
     return;
   }
-  for (auto write = transaction_.writes.rbegin(); write != transaction_.writes.rend(); ++write) {
-    if (write->kind == WriteKind::kInsert || write->kind == WriteKind::kCancelled) {
+  // None of it needs memory: a rollback is what is left when there is none.
+  for (; !transaction_.writes.empty(); transaction_.writes.pop_back()) {
+    const Write& write = transaction_.writes.back();
+    if (write.kind == WriteKind::kInsert || write.kind == WriteKind::kCancelled) {
       // An ID that was given names its record elsewhere, and the caller tries again with it.
-      GiveCancelledInsert(*write,
-                          TickOf(write->id) - (write->id_source == IdSource::kGiven ? 1 : 0));
+      GiveCancelledInsert(write, TickOf(write.id) - (write.id_source == IdSource::kGiven ? 1 : 0));
       if (Planted(PlantedBug::kRollbackLeavesInsert)) {
-        PublishInsert(*write->home, write->id, engine_.commits().horizon());
-        SettleInsert(*write->home, write->id);
+        PublishInsert(*write.home, write.id, engine_.commits().horizon());
+        SettleInsert(*write.home, write.id);
       }
     } else {
-      GiveVersionSlot(*write->part, write->version, write->version_link);
+      GiveVersionSlot(*write.part, write.version, write.version_link);
       if (Planted(PlantedBug::kRollbackKeepsLock)) continue;
-      Unlock(*write->home, write->link_before);
+      Unlock(*write.home, write.link_before);
     }
   }
   counters_.rollbacks.Add();
   EndTransaction();
-  transaction_.cause = std::move(cause);
+  transaction_.cause = Status::Ok();
 }
 
 void SessionCore::EndTransaction() {

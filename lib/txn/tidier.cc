@@ -134,16 +134,6 @@ uint64_t Tidier::ReclaimNow() {
   return counters_.versions_freed + counters_.records_reclaimed - before;
 }
 
-void Tidier::Retire(ClassState& class_state, VersionLink link) {
-  base::MutexLock lock(&mutex_);
-  RetireLater(class_state.space->size_class(), link);
-}
-
-void Tidier::RetireHome(TablePart& part, uint32_t slot, uint32_t last_tick) {
-  base::MutexLock lock(&mutex_);
-  retiring_homes_.push_back({&part, slot, last_tick});
-}
-
 TidierCounters Tidier::counters() const {
   base::MutexLock lock(&mutex_);
   TidierCounters counters = counters_;

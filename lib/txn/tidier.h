@@ -77,10 +77,6 @@ class Tidier {
   // From a session that got no memory: cycles until nothing more comes free. How many slots did.
   uint64_t ReclaimNow();
 
-  // Version slot and home slot that a guard of their own session may still name.
-  void Retire(ClassState& class_state, internal::VersionLink link);
-  void RetireHome(TablePart& part, uint32_t slot, uint32_t last_tick);
-
   // Brings everything home that can be, then gives the memory of empty slabs back. Bytes returned.
   uint64_t CompactStorage();
 

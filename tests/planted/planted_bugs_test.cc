@@ -203,6 +203,36 @@ std::string CutSnapshots() {
   return "a snapshot thirty seconds old reads on";
 }
 
+// The same when it does not read but writes: a record that is there is never absent for it.
+std::string WriteInACutSnapshot() {
+  base::ManualClock clock(1'800'000'000);
+  StoreOptions options = OptionsWith(clock);
+  options.snapshots.age_max = std::chrono::seconds(10);
+  Store store = *Store::OpenInMemory(options);
+  Session session = *store.NewSession();
+  Session other = *store.NewSession();
+  const auto table = *store.CreateTableOf<int64_t>("table");
+  const RecordId id = *session.Insert(table, int64_t{0});
+  const auto change = [](int64_t& value) { ++value; };
+  using Write = std::function<Status(Transaction&)>;
+  for (const Write& write :
+       {Write([&](Transaction& txn) { return txn.Update(table, id, change).status(); }),
+        Write([&](Transaction& txn) { return txn.Delete(table, id).status(); })}) {
+    Transaction snapshot = *other.Begin();
+    for (int64_t i = 1; i <= 30; ++i) {
+      static_cast<void>(session.UpdateTo(table, id, i));
+      static_cast<void>(store.Maintain());
+      clock.AdvanceSeconds(1);
+    }
+    const Status written = write(snapshot);
+    if (written.code() != StatusCode::kSnapshotTooOld) {
+      return "a write in a snapshot that was given up: " + written.ToString();
+    }
+    if (snapshot.running()) return "a transaction goes on without its snapshot";
+  }
+  return "";
+}
+
 // The account never says more than the limits, whoever asks.
 std::string MemoryLimits() {
   StoreOptions options = TestStoreOptions();
@@ -394,6 +424,7 @@ const std::vector<Plant>& Plants() {
        IdsOfReturnedExtents},
       {PlantedBug::kNoDeleteReserve, 0, "no delete reserve", DeletesOfAFullStore},
       {PlantedBug::kCutSnapshotReadsOn, 8, "cut snapshot reads on", CutSnapshots},
+      {PlantedBug::kCutSnapshotWritesOn, 8, "cut snapshot writes on", WriteInACutSnapshot},
       {PlantedBug::kTombstoneReclaimedEarly, 8, "tombstone reclaimed early", PinnedHistories},
       {PlantedBug::kHistoryForgotten, 8, "history forgotten", ReadStatesOfThePast},
       {PlantedBug::kFreshSnapshotCut, 18, "fresh snapshot cut", BeginWhileAnOldSnapshotIsCut},

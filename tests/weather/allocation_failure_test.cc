@@ -275,6 +275,76 @@ TEST_F(AllocationFailureTest, ABatchThatCouldNotGrowIsAsItWas) {
 }
 
 // Every call, in the states that random scripts lead to.
+TEST_F(AllocationFailureTest, RollbackNeedsNoMemoryWhateverGuardsItsSessionHolds) {
+  Bench bench;
+  {
+    Transaction txn = *bench.session.Begin();
+    const RecordId made = *txn.Insert(bench.table, RowOf(7));
+    const RecordId dropped = *txn.Insert(bench.table, RowOf(8));
+    ASSERT_TRUE(*txn.UpdateTo(bench.table, bench.ids[0], RowOf(9)));
+    ASSERT_TRUE(*txn.UpdateTo(bench.table, bench.ids[1], RowOf(9)));
+    std::vector<TypedGuard<Row>> guards;
+    for (const RecordId id : {made, dropped, bench.ids[0], bench.ids[1]}) {
+      guards.push_back(*txn.Get(bench.table, id));
+    }
+    ASSERT_TRUE(*txn.Delete(bench.table, dropped));
+    EXPECT_EQ(FailAt(1,
+                     [&txn] {
+                       txn.Rollback();
+                       return Status::Ok();
+                     }),
+              Outcome::kNoFailure);
+    EXPECT_FALSE(txn.running());
+    EXPECT_EQ(guards[0]->values[0], 7);
+    EXPECT_EQ(guards[2]->values[0], 9);
+    // What the guards are on is not given to anybody else meanwhile.
+    for (int i = 0; i < 100; ++i) {
+      const RecordId other = *bench.session.Insert(bench.table, RowOf(10));
+      ASSERT_TRUE(*bench.session.UpdateTo(bench.table, other, RowOf(11)));
+      ASSERT_TRUE(*bench.session.Delete(bench.table, other));
+    }
+    EXPECT_EQ(guards[1]->values[15], 8);
+    EXPECT_EQ(guards[3]->values[15], 9);
+  }
+  bench.ExpectAsBefore(0, bench.ids.size());
+}
+
+TEST_F(AllocationFailureTest, ACommitThatHasBegunIsWholeWhateverGuardsItsSessionHolds) {
+  Bench bench;
+  Transaction txn = *bench.session.Begin();
+  const RecordId dropped = *txn.Insert(bench.table, RowOf(8));
+  const TypedGuard<Row> guard = *txn.Get(bench.table, dropped);
+  ASSERT_TRUE(*txn.Delete(bench.table, dropped));
+  ASSERT_TRUE(*txn.UpdateTo(bench.table, bench.ids[1], RowOf(99)));
+  EXPECT_EQ(FailAt(1, [&txn] { return txn.Commit().status(); }), Outcome::kNoFailure);
+  EXPECT_EQ(bench.session.Get(bench.table, bench.ids[1])->values[0], 99);
+  EXPECT_EQ(guard->values[0], 8);
+  EXPECT_FALSE(bench.session.Get(bench.table, dropped));
+}
+
+TEST_F(AllocationFailureTest, AnUpdaterThatRunsOutOfMemoryRollsBackAndItsExceptionPasses) {
+  Bench bench;
+  {
+    Transaction txn = *bench.session.Begin();
+    const auto allocate = [](Row& row) {
+      row.values[0] = 1000;
+      row.values[1] = static_cast<int64_t>(std::vector<int>(100).size());
+    };
+    uint64_t thrown_at = 0;
+    for (uint64_t n = 1; n < 10 && thrown_at == 0; ++n) {
+      if (FailAt(n, [&] { return txn.Update(bench.table, bench.ids[0], allocate).status(); }) ==
+          Outcome::kThrown) {
+        thrown_at = n;
+      }
+      if (txn.running()) txn.Rollback();
+      const Status ended = txn.Delete(bench.table, bench.ids[0]).status();
+      EXPECT_EQ(ended.code(), StatusCode::kFailedPrecondition);
+    }
+    EXPECT_GT(thrown_at, 0u);
+  }
+  bench.ExpectAsBefore(0, bench.ids.size());
+}
+
 TEST_F(AllocationFailureTest, RandomScriptsLoseNothingWhereverAnAllocationFails) {
   const uint64_t wanted = tests::RowCount(5'000, 200'000);
   for (uint64_t seed = 1; failures_ < wanted; ++seed) {

@@ -28,7 +28,7 @@ class IdWeatherTest : public testing::Test {
   }
   std::optional<AbsenceReason> Explain(RecordId id) {
     EXPECT_FALSE(session_.Get(table_, id));
-    return store_.Explain(table_.untyped(), id);
+    return *store_.Explain(table_.untyped(), id);
   }
   // The same slot, another field.
   RecordId With(RecordId id, uint32_t IdFields::*field, uint32_t value) {
@@ -78,7 +78,7 @@ TEST_F(IdWeatherTest, AMillionForgedIdsFindNothingAndHarmNothing) {
       ASSERT_FALSE(*session_.UpdateTo(table_, id, int64_t{-1})) << id.ToString();
       ASSERT_FALSE(*session_.Delete(table_, id)) << id.ToString();
       ASSERT_FALSE(*session_.Undelete(other_, id)) << id.ToString();
-      ASSERT_NE(store_.Explain(table_.untyped(), id), std::nullopt) << id.ToString();
+      ASSERT_NE(*store_.Explain(table_.untyped(), id), std::nullopt) << id.ToString();
     }
   }
   // Some of the near ones are the IDs of neighbours.
@@ -88,8 +88,8 @@ TEST_F(IdWeatherTest, AMillionForgedIdsFindNothingAndHarmNothing) {
 
 TEST_F(IdWeatherTest, ExplainTellsStaleForeignFutureAndMalformedIdsApart) {
   const RecordId id = *session_.Insert(table_, int64_t{7});
-  EXPECT_EQ(store_.Explain(table_.untyped(), id), std::nullopt);
-  EXPECT_EQ(store_.Explain(other_.untyped(), id), AbsenceReason::kOtherTable);
+  EXPECT_EQ(*store_.Explain(table_.untyped(), id), std::nullopt);
+  EXPECT_EQ(*store_.Explain(other_.untyped(), id), AbsenceReason::kOtherTable);
   EXPECT_FALSE(session_.Get(other_, id));
   EXPECT_EQ(Explain(With(id, &IdFields::node, 6)), AbsenceReason::kOtherNode);
   const IdCodec codec(store_.id_layout());
@@ -142,7 +142,7 @@ TEST_F(IdWeatherTest, StaleIdsStayAbsentInReturnedAndReusedExtents) {
     stale.insert(stale.end(), ids.begin(), ids.end());
     for (const RecordId id : stale) ASSERT_FALSE(session_.Get(table_, id));
     for (size_t i = 0; i < stale.size(); i += 97) {
-      ASSERT_EQ(store_.Explain(table_.untyped(), stale[i]), AbsenceReason::kGone);
+      ASSERT_EQ(*store_.Explain(table_.untyped(), stale[i]), AbsenceReason::kGone);
     }
     if (round == 0) clock_.AdvanceSeconds(20);  // the second reuse is within one tick
   }

@@ -1,7 +1,10 @@
 // What: sizes, layouts and handles that cannot work are refused with thing, number and way out, and
 //       nothing is changed by them.
+#include <chrono>
 #include <optional>
 #include <stdexcept>
+#include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -303,6 +306,70 @@ TEST_F(StoreMisuseTest, LimitsOfSessionsGuardsAndWritesNameTheOptionToRaise) {
   const Result<bool> waited =
       second.UpdateTo(table, id, int64_t{9}, {.lock_wait = std::chrono::microseconds(200)});
   ExpectError(waited.status(), StatusCode::kDeadlineExceeded, {"table 'table'", "200 us", "retry"});
+}
+
+TEST_F(StoreMisuseTest, ATransactionThatHasNoPartAnyMoreSaysNothingOfTheNext) {
+  Transaction first = *session_.Begin({.isolation = flagstone::IsolationLevel::kReadCommitted});
+  ASSERT_TRUE(first.Commit().ok());
+  EXPECT_EQ(first.isolation_level(), flagstone::IsolationLevel::kReadCommitted);
+  const auto table = *store_.CreateTableOf<int64_t>("table");
+  ASSERT_TRUE(session_.Insert(table, int64_t{1}).ok());
+  Transaction second = *session_.Begin({.isolation = flagstone::IsolationLevel::kReadCommitted});
+  EXPECT_EQ(first.snapshot_timestamp(), 0u);
+  EXPECT_EQ(first.isolation_level(), flagstone::IsolationLevel::kSnapshot);
+  EXPECT_EQ(second.snapshot_timestamp(), 1u);
+  const Transaction moved = std::move(second);
+  EXPECT_EQ(second.snapshot_timestamp(), 0u);  // NOLINT(bugprone-use-after-move)
+  EXPECT_FALSE(second.running());
+  EXPECT_EQ(moved.isolation_level(), flagstone::IsolationLevel::kReadCommitted);
+}
+
+TEST_F(StoreMisuseTest, TheLongestWaitIsForEver) {
+  const auto table = *store_.CreateTableOf<int64_t>("table");
+  const RecordId id = *session_.Insert(table, int64_t{1});
+  Session holder = *store_.NewSession();
+  Transaction holding = *holder.Begin();
+  ASSERT_TRUE(*holding.UpdateTo(table, id, int64_t{2}));
+  std::thread release([&holding] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_TRUE(holding.Commit().ok());
+  });
+  const Result<bool> updated =
+      session_.UpdateTo(table, id, int64_t{3}, {.lock_wait = std::chrono::nanoseconds::max()});
+  release.join();
+  ASSERT_TRUE(updated.ok()) << updated.status().ToString();
+  EXPECT_EQ(*session_.Get(table, id), 3);
+}
+
+TEST_F(StoreMisuseTest, ExplainNeedsASessionAndSaysSo) {
+  StoreOptions options = TestStoreOptions();
+  options.sessions_max = 1;
+  Store store = *Store::OpenInMemory(options);
+  const auto table = *store.CreateTableOf<int64_t>("table");
+  RecordId id;
+  {
+    Session only = *store.NewSession();
+    id = *only.Insert(table, int64_t{1});
+    ExpectError(store.Explain(table.untyped(), id).status(), StatusCode::kResourceExhausted,
+                {"all 1 sessions", "sessions_max"});
+  }
+  EXPECT_EQ(*store.Explain(table.untyped(), id), std::nullopt);
+}
+
+TEST_F(StoreMisuseTest, OptionsThatAreNoneAreRefusedAndTheLargestMemoryLimitIsNot) {
+  StoreOptions options = TestStoreOptions();
+  options.maintenance.mode = static_cast<MaintenanceMode>(9);
+  ExpectError(Store::OpenInMemory(options).status(), StatusCode::kInvalidArgument,
+              {"maintenance.mode is 9", "MaintenanceMode"});
+  options = TestStoreOptions();
+  options.memory.limit_bytes = ~uint64_t{0};
+  Result<Store> store = Store::OpenInMemory(options);
+  if (store.ok()) {
+    const Result<RecordTable> table = store->CreateTable("table", {8, std::nullopt});
+    EXPECT_TRUE(table.ok()) << table.status().ToString();
+  } else {
+    EXPECT_NE(store.status().message().find("limit_bytes"), std::string::npos);
+  }
 }
 
 TEST_F(StoreMisuseTest, TableNamesThatAreNoTextAreRefused) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "flagstone/store_options.h"
 #include "tools/flagstone/number_text.h"
@@ -237,6 +238,11 @@ Check CheckDirectIo(const MachineFacts& facts) {
   const std::string failed = where + ": " + direct.failed_call + ": " + std::strerror(direct.error);
   if (direct.failed_call == "open" && direct.error == EINVAL) {
     return {"direct I/O", Verdict::kWarn, failed + ": this file system has no O_DIRECT",
+            "choose a folder on ext4 or xfs"};
+  }
+  std::error_code ignored;
+  if (direct.error == ENOENT && std::filesystem::exists(direct.folder, ignored)) {
+    return {"direct I/O", Verdict::kFail, failed + ": no file can be made there",
             "choose a folder on ext4 or xfs"};
   }
   const char* const remedy = direct.error == ENOENT   ? "mkdir -p "

@@ -86,7 +86,7 @@ TEST_P(LongRecordTest, AnInsertedRecordIsReadByItsIdWhichNamesTheFirstSlotOfARun
     const uint32_t index = IdCodec(store_.id_layout()).Decode(ids[i]).index;
     EXPECT_EQ(index % run_slots(), 0u);
     EXPECT_LE(index + run_slots(), kRunSlotsMax);
-    EXPECT_EQ(store_.Explain(table_, ids[i]), std::nullopt);
+    EXPECT_EQ(*store_.Explain(table_, ids[i]), std::nullopt);
   }
   EXPECT_TRUE(*store_.Read(table_, ids[3], [](std::span<const std::byte> bytes) {
     EXPECT_TRUE(Equal(bytes, Record(3)));
@@ -129,7 +129,7 @@ TEST_P(LongRecordTest, ADeletedRecordIsGoneAndUndeletedUntilReclaimed) {
   ASSERT_TRUE(*session_.Delete(table_, id));
   Settle(store_);
   EXPECT_FALSE(*session_.Undelete(table_, id));
-  EXPECT_EQ(store_.Explain(table_, id), AbsenceReason::kGone);
+  EXPECT_EQ(*store_.Explain(table_, id), AbsenceReason::kGone);
   EXPECT_EQ(store_.Statistics().maintenance.records_reclaimed, 1u);
 }
 
@@ -330,7 +330,7 @@ TEST_P(RunRecordTest, AnIdThatLeadsIntoARecordIsAbsentWhateverTheRecordHolds) {
     ASSERT_FALSE(*other.UpdateTo(table_, inside, another));
     ASSERT_FALSE(*other.Delete(table_, inside));
     ASSERT_FALSE(*other.Undelete(table_, inside));
-    ASSERT_EQ(store_.Explain(table_, inside), AbsenceReason::kMalformed);
+    ASSERT_EQ(*store_.Explain(table_, inside), AbsenceReason::kMalformed);
     ASSERT_FALSE(other.InsertWithId(table_, inside, another).ok());
     ASSERT_EQ(*store_.Read(table_, inside, [](std::span<const std::byte>) {}), false);
   }
@@ -506,7 +506,7 @@ TEST_F(LongTableTest, TablesOfManyLengthsShareTheClassAndKeepApart) {
       for (size_t other = 0; other < tables.size(); ++other) {
         if (other == t) continue;
         ASSERT_FALSE(session_.Get(tables[other], ids[t][i]));
-        ASSERT_EQ(store_.Explain(tables[other], ids[t][i]), AbsenceReason::kOtherTable);
+        ASSERT_EQ(*store_.Explain(tables[other], ids[t][i]), AbsenceReason::kOtherTable);
       }
     }
   }

@@ -123,7 +123,7 @@ TEST_F(StoreTest, ADeletedRecordIsGoneAndItsSlotIsUsedAgainUnderALaterId) {
   ASSERT_TRUE(*session_.Delete(accounts, id));
   EXPECT_FALSE(session_.Get(accounts, id));
   Settle();
-  EXPECT_EQ(store_.Explain(accounts.untyped(), id), AbsenceReason::kGone);
+  EXPECT_EQ(*store_.Explain(accounts.untyped(), id), AbsenceReason::kGone);
   EXPECT_FALSE(*session_.Delete(accounts, id));
   EXPECT_EQ(store_.Statistics().maintenance.records_reclaimed, 1u);
 }
