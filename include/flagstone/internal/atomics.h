@@ -8,7 +8,8 @@
 //   A::Announce(a, v, kind)  store v so that a HeavyBarrier() by another thread either sees v, or
 //                            runs before every load the announcing thread makes after it
 //   A::HeavyBarrier(kind)    the other half
-//   A::Pause(spin)           one step of waiting; yields the processor when `spin` grows, and sleeps
+//   A::Pause(spin)           one step of waiting; yields the processor when `spin` grows, and
+//   sleeps
 //                            for some microseconds when it has grown more
 //
 // The asymmetric pair costs readers a plain store: maintenance pays with one membarrier(2) for
