@@ -161,6 +161,8 @@ int BackingFile::Allocate(uint64_t offset, uint64_t bytes, std::optional<int> nu
   return system_.AllocateFile(fd_, offset, bytes, numa_node);
 }
 
+void BackingFile::Remove() { unlink(path_.c_str()); }
+
 int BackingFile::PunchHole(uint64_t offset, uint64_t bytes) {
   return system_.PunchHole(fd_, offset, bytes);
 }

@@ -61,6 +61,8 @@ class BackingFile {
   // them.
   int Allocate(uint64_t offset, uint64_t bytes, std::optional<int> numa_node);
   int PunchHole(uint64_t offset, uint64_t bytes);
+  // Takes the name away.
+  void Remove();
 
  private:
   BackingFile(SystemMemory& system, int fd) : system_(system), fd_(fd) {}

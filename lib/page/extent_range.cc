@@ -110,6 +110,14 @@ Status ExtentRange::OpenNamedFile() {
 }
 
 ExtentRange::~ExtentRange() {
+  // A file that this range made and that never held an extent stands in the way of the next try.
+  const bool is_unused = std::none_of(extents_.begin(), extents_.end(), [](const Extent& extent) {
+    return extent.state != ExtentState::kReserved;
+  });
+  if (named_file_ != nullptr && is_unused &&
+      options_.backing_file_mode == BackingFileMode::kCreateNew) {
+    named_file_->Remove();
+  }
   if (reservation_ != nullptr) system_.Unmap(reservation_, reservation_bytes_);
   if (charged_bytes_ != 0) account_.Release(options_.component, charged_bytes_);
 }

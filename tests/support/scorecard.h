@@ -19,8 +19,8 @@ namespace flagstone::testkit {
 enum class ScorecardGrade : uint8_t { kGreen, kAmber, kRed };
 
 struct ScorecardRow {
-  uint32_t number =
-      0;  // of the kind of fault, 1 to 22; rows of one number are one line of the table
+  // Of the kind of fault, 1 to 22; rows of one number are one line of the table.
+  uint32_t number = 0;
   std::string name;
   std::string unit;  // what `count` counts: "executions", "cuts", "transactions"
   uint64_t count = 0;

@@ -8,9 +8,8 @@
 //   A::Announce(a, v, kind)  store v so that a HeavyBarrier() by another thread either sees v, or
 //                            runs before every load the announcing thread makes after it
 //   A::HeavyBarrier(kind)    the other half
-//   A::Pause(spin)           one step of waiting; yields the processor when `spin` grows, and
-//   sleeps
-//                            for some microseconds when it has grown more
+//   A::Pause(spin)           one step of waiting; when `spin` grows it yields the processor, and in
+//                            the end sleeps for some microseconds
 //
 // The asymmetric pair costs readers a plain store: maintenance pays with one membarrier(2) for
 // thousands of records. Where membarrier is denied, both sides of the symmetric pair write one

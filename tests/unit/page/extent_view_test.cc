@@ -77,6 +77,11 @@ TEST_F(ExtentViewTest, ARestartFindsItsExtentsWarm) {
   EXPECT_EQ(range->extent_address(1)[5], std::byte{0});
 }
 
+TEST_F(ExtentViewTest, AFileThatNeverHeldAnythingIsNotInTheWayOfTheNextTry) {
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(Open(BackingFileMode::kCreateNew).ok());
+  EXPECT_TRUE(std::filesystem::is_empty(directory_));
+}
+
 TEST_F(ExtentViewTest, MissingFilesAndOtherFileSystemsAreNamed) {
   EXPECT_EQ(ExtentView::Attach(directory_, "class 64").code(), StatusCode::kFailedPrecondition);
   EXPECT_EQ(Open(BackingFileMode::kOpenExisting).code(), StatusCode::kFailedPrecondition);
