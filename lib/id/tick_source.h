@@ -151,9 +151,9 @@ class BasicTickSource {
   Result<uint32_t> RunAhead(uint32_t exhausted_tick);
 
   // An ID from outside (an import, a replica) carries `tick`: moves Current() beyond it if it is
-  // not, lease first, so that neither this life nor a later one issues the same ID, whatever becomes
-  // of the one given. INVALID_ARGUMENT when the tick lies more than kGivenAheadSecondsMax and
-  // kRunAheadTicksMax ahead of where time alone has brought this store (ClockJumps::kFollowAll:
+  // not, lease first, so that neither this life nor a later one issues the same ID, whatever
+  // becomes of the one given. INVALID_ARGUMENT when the tick lies more than kGivenAheadSecondsMax
+  // and kRunAheadTicksMax ahead of where time alone has brought this store (ClockJumps::kFollowAll:
   // never). RESOURCE_EXHAUSTED when it is the last tick, which none follows. Otherwise errors as
   // RunAhead().
   Status RaiseAbove(uint32_t tick);
@@ -230,9 +230,9 @@ class BasicTickSource {
   Status failure_;
 
   mutable typename Rules::Mutex advance_mutex_;
-  // Guarded by advance_mutex_. What time, running ahead and given IDs have earned, whether or not the
-  // lease covers it yet; and what time alone has, which given IDs are measured against: measured
-  // against each other they could lead anywhere in small steps.
+  // Guarded by advance_mutex_. What time, running ahead and given IDs have earned, whether or not
+  // the lease covers it yet; and what time alone has, which given IDs are measured against:
+  // measured against each other they could lead anywhere in small steps.
   Earned earned_;
   Earned earned_by_time_;
   bool closed_ = false;

@@ -335,12 +335,11 @@ Result<ClassSpace::Taking> ClassSpace::HowToTake(SlabOwner owner, const GivenPla
   const uint32_t number = place.index / slots_per_shared_slab();
   const auto from_floor = [&](uint32_t tick_floor, Taking taking) -> Result<Taking> {
     if (id::MayIssue(tick_floor, place.tick)) return taking;
-    return Status::Error(StatusCode::kInvalidArgument,
-                         "extent " + std::to_string(place.extent) + ", index " +
-                             std::to_string(place.index) + " issued an ID at tick " +
-                             std::to_string(tick_floor) +
-                             "; it takes only later ones than that, not " +
-                             std::to_string(place.tick));
+    return Status::Error(
+        StatusCode::kInvalidArgument,
+        "extent " + std::to_string(place.extent) + ", index " + std::to_string(place.index) +
+            " issued an ID at tick " + std::to_string(tick_floor) +
+            "; it takes only later ones than that, not " + std::to_string(place.tick));
   };
   if (state.use != ExtentUse::kInUse) {
     return from_floor(state.tick_floor,

@@ -144,7 +144,7 @@ class ClassSpace {
  private:
   enum class ExtentUse : uint8_t {
     kNeverUsed,
-    kFree,       // in free_home_extents_
+    kFree,  // in free_home_extents_
     kInUse,
   };
   struct Extent {
@@ -180,8 +180,7 @@ class ClassSpace {
   // True when all slabs of a shared extent are `table`'s.
   bool IsOneTables(uint32_t extent, uint16_t table) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // True when no slab of a shared extent is another's, or is being given back.
-  bool HasNoOthersSlab(uint32_t extent, uint16_t table) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasNoOthersSlab(uint32_t extent, uint16_t table) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Slab* OwnWhole(SlabOwner owner, uint32_t extent, std::unique_ptr<Slab> slab)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Result<Slab*> TakeSharedSlab(SlabOwner owner, uint32_t current_tick)

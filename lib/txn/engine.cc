@@ -150,10 +150,9 @@ Result<TablePart*> Engine::PartOfGiven(TableState& table, const IdFields& fields
   const slab::GivenPlace place{fields.slot >> index_bits,
                                fields.slot & ((uint32_t{1} << index_bits) - 1), fields.tick};
   const ClassState* state = class_state(size_class);
-  FLAGSTONE_RETURN_IF_ERROR(
-      state != nullptr
-          ? state->space->CheckHomeSlabAt(owner, place)
-          : slab::ClassSpace::CheckPlace(size_class, options_.extents_max, owner, place));
+  FLAGSTONE_RETURN_IF_ERROR(state != nullptr ? state->space->CheckHomeSlabAt(owner, place)
+                                             : slab::ClassSpace::CheckPlace(
+                                                   size_class, options_.extents_max, owner, place));
   return PartOf(table, size_class);
 }
 
