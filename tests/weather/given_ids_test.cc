@@ -1,13 +1,18 @@
 // What: IDs that were made elsewhere come into a store whatever their order, are refused without a
 //       trace, and name one record for ever.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <deque>
 #include <string>
+#include <thread>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "lib/base/manual_clock.h"
 #include "tests/support/seeded_random.h"
+#include "tests/support/test_scale.h"
 #include "tests/weather/store_weather.h"
 
 namespace flagstone::testkit {
@@ -229,6 +234,63 @@ TEST_F(GivenIdsTest, AnIdThatWasRolledBackOrRefusedIsNotIssuedToAnotherRecord) {
     const RecordId issued = *session.Insert(tables[0], i);
     ASSERT_FALSE(given.contains(issued)) << issued.ToString();
   }
+}
+
+// The fear: a slot that another session takes, fills, changes or frees meanwhile is given away.
+// How:  one session inserts, updates and deletes, another gives IDs of the same slots and of later
+//       ticks, a third thread maintains; everybody's records stay what they are.
+TEST_F(GivenIdsTest, SlotsThatOthersUseMeanwhileAreNotGivenAway) {
+  Store store = Open(ClockJumps::kFollowAll);
+  const auto table = Tables(store, 1)[0];
+  const IdCodec codec(store.id_layout());
+  std::atomic<uint64_t> latest{0};
+  std::atomic<bool> ends{false};
+  using Records = std::deque<std::pair<RecordId, int64_t>>;
+  const auto keep = [&](Session& session, Records& records, RecordId id, int64_t value) {
+    records.emplace_back(id, value);
+    if (records.size() < 200) return;
+    const auto [oldest, expected] = records.front();
+    records.pop_front();
+    const TypedGuard<int64_t> guard = session.Get(table, oldest);
+    ASSERT_TRUE(guard && *guard == expected) << oldest.ToString();
+    ASSERT_TRUE(*session.Delete(table, oldest));
+  };
+  std::thread inserts([&] {
+    Session session = *store.NewSession();
+    Records records;
+    for (int64_t value = 1; !ends.load(); ++value) {
+      const Result<RecordId> id = session.Insert(table, value);
+      ASSERT_TRUE(id.ok()) << id.status().ToString();
+      latest.store(id->value());
+      ASSERT_TRUE(*session.UpdateTo(table, *id, -value));
+      keep(session, records, *id, -value);
+    }
+  });
+  std::thread maintains([&] {
+    while (!ends.load()) store.Maintain();
+  });
+  SeededRandom random(5);
+  Session session = *store.NewSession();
+  Records records;
+  uint64_t given = 0;
+  const uint64_t count = tests::ScaledCount(100'000);
+  while (latest.load() == 0) std::this_thread::yield();
+  for (uint64_t i = 0; i < count; ++i) {
+    const RecordId near(latest.load());
+    IdFields fields = codec.fields(near);
+    fields.slot = std::max<uint32_t>(1, fields.slot - std::min<uint32_t>(fields.slot, 400)) +
+                  static_cast<uint32_t>(random.Below(800));
+    fields.tick += 1 + static_cast<uint32_t>(random.Below(2));
+    const RecordId id = codec.Encode(fields);
+    const auto value = static_cast<int64_t>(i);
+    if (!session.InsertWithId(table, id, value).ok()) continue;
+    ++given;
+    keep(session, records, id, value);
+  }
+  ends.store(true);
+  inserts.join();
+  maintains.join();
+  EXPECT_GT(given, count / 100);
 }
 
 // The fear: one ID of the far future makes all later ones claim that time.
