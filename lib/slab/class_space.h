@@ -108,10 +108,11 @@ class ClassSpace {
   // failed for the tick, and a later one may find room.
   bool WaitsForLaterTick(uint32_t current_tick) const;
   // The slab that holds the place of an ID made elsewhere. Where nobody has the place the table
-  // takes a shared slab, because the other slabs of that extent may be other tables' IDs' there and
-  // then here; the whole extent only where no shared slab has the place, so that it was one
-  // table's. INVALID_ARGUMENT, and nothing taken: the place is another table's or out of range,
-  // or its memory issued later IDs. RESOURCE_EXHAUSTED: no memory; nothing taken.
+  // takes one slab of a shared extent: in the store that the ID comes from other tables may have
+  // the others, and their IDs come later. It takes the whole extent only where no shared slab has
+  // the place. INVALID_ARGUMENT, and nothing taken: the place is another table's, or out of range,
+  // or its memory issued an ID of this tick or a later one. RESOURCE_EXHAUSTED: no memory; nothing
+  // taken.
   Result<GivenSlab> TakeHomeSlabAt(SlabOwner owner, const GivenPlace& place);
   // What TakeHomeSlabAt() would say, memory aside.
   Status CheckHomeSlabAt(SlabOwner owner, const GivenPlace& place) const;
