@@ -12,12 +12,14 @@ namespace flagstone {
 
 // What to do when the wall clock stands more than 366 days beyond every lease of the store (at
 // open), or has jumped that far (while it is open). IDs follow the clock and never go back, so
-// following a clock that is wrong burns ID space for good.
+// following a clock that is wrong burns ID space for good. Also: whether an ID given to
+// InsertWithId() may lie far ahead of the store's own time.
 enum class ClockJumps : uint8_t {
   // Default. At open: FAILED_PRECONDITION. While open: IDs go on at the pace of the monotonic
-  // clock, and the statistics say so.
+  // clock, and the statistics say so. A given ID: INVALID_ARGUMENT when it lies more than an hour
+  // and 60 ticks ahead.
   kBounded = 0,
-  // The clock is right: the store lay closed for years, or is a backup that old.
+  // The clock is right: the store lay closed for years, or is a backup that old. Given IDs are too.
   kFollowAll = 1,
 };
 

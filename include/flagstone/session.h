@@ -162,7 +162,11 @@ class FLAGSTONE_EXPORT Session : public Reader {
   Result<RecordId> InsertInClass(const RecordTable& table, std::span<const std::byte> record,
                                  uint32_t size_class);
   // Under an ID that was issued elsewhere: same layout, a slot that is free here. For imports,
-  // replicas.
+  // replicas; IDs may come in any order, at about the cost of Insert(). This store issues only
+  // later IDs from then on, so never the same one, also when the call fails for the slot or its
+  // transaction is rolled back. INVALID_ARGUMENT, and nothing taken: not an ID of this layout,
+  // node and table; a slot in use, another table's, or that carried a later ID; or a creation time
+  // more than an hour and 60 ticks ahead of this store's (IdOptions::clock_jumps lifts that).
   Status InsertWithId(const RecordTable& table, RecordId id, std::span<const std::byte> record);
   // One transaction of many inserts. `records` holds ids.size() records, one after the other.
   Status InsertMany(const RecordTable& table, std::span<const std::byte> records,

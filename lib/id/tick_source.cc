@@ -54,13 +54,25 @@ Status TooFarAhead(const IdCodec& codec, uint32_t current_tick, uint64_t time_ti
           " s, so wait for the next one, delete and insert less often, or raise the memory limit");
 }
 
-Status TickTooLate(const IdCodec& codec, uint32_t tick, uint64_t tick_max) {
+Status GivenTooFarAhead(const IdCodec& codec, uint32_t tick, uint64_t time_tick,
+                        uint64_t ahead_ticks_max) {
+  const uint64_t ahead = tick - time_tick;
   return Status::Error(
       StatusCode::kInvalidArgument,
-      "ticks: a given record ID carries tick " + TickAndTime(codec, tick) +
-          ", and the latest this store follows today is " + TickAndTime(codec, tick_max) +
-          ": taking it would use up the ticks between for good; give an ID of this layout, or open "
-          "with ClockJumps::kFollowAll if it is right");
+      "ticks: a given record ID carries tick " + TickAndTime(codec, tick) + ", " +
+          std::to_string(ahead) + " ticks (" + std::to_string(ahead * codec.tick_seconds()) +
+          " s) ahead of this store, whose time is tick " + TickAndTime(codec, time_tick) +
+          "; the limit is " + std::to_string(ahead_ticks_max) +
+          " ticks, because every new ID would have to be later still: give an ID of this layout, "
+          "wait, set the clock, or open with ClockJumps::kFollowAll if the ID is right");
+}
+
+Status GivenLastTick(const IdCodec& codec) {
+  return Status::Error(StatusCode::kResourceExhausted,
+                       "ticks: a given record ID carries tick " +
+                           TickAndTime(codec, codec.tick_max()) +
+                           ", the last of this store's ID layout; no later one exists, which would "
+                           "keep the store from issuing the same ID, so it cannot be inserted");
 }
 
 Status TickSourceClosed() {

@@ -58,6 +58,11 @@ inline constexpr uint32_t kLeaseTicks = 64;
 // before time allows it, and makes new IDs claim a creation time that much too late; a minute
 // bridges a burst.
 inline constexpr uint32_t kRunAheadTicksMax = 60;
+// How far ahead of this store's own time a record ID given from outside may be. Its origin may run
+// kRunAheadTicksMax ahead of its clock, and the clocks of two hosts that somebody set by hand are
+// minutes apart; an hour is beyond both. Each tick of it is a tick that new IDs claim to be later
+// than they are, and one that a full size class waits for, at half the pace of time.
+inline constexpr int64_t kGivenAheadSecondsMax = 3600;
 // How far one life may follow the wall clock beyond its own time. A year covers a store that lay
 // closed and a machine that slept, and costs at most 3 % of kStandalone's ticks.
 inline constexpr int64_t kClockJumpSecondsMax = int64_t{366} * 86400;
@@ -145,10 +150,13 @@ class BasicTickSource {
   // ahead of the wall clock, or when the ticks are used up.
   Result<uint32_t> RunAhead(uint32_t exhausted_tick);
 
-  // An ID from outside (an import, a replica) carries `tick`: moves Current() to it if it is later,
-  // lease first, so that no later life of this store issues the same ID. INVALID_ARGUMENT when the
-  // tick lies further ahead than a clock would be followed; otherwise errors as RunAhead().
-  Status RaiseTo(uint32_t tick);
+  // An ID from outside (an import, a replica) carries `tick`: moves Current() beyond it if it is
+  // not, lease first, so that neither this life nor a later one issues the same ID, whatever
+  // becomes of the one given. INVALID_ARGUMENT when the tick lies more than kGivenAheadSecondsMax
+  // and kRunAheadTicksMax ahead of where time alone has brought this store (ClockJumps::kFollowAll:
+  // never). RESOURCE_EXHAUSTED when it is the last tick, which none follows. Otherwise errors as
+  // RunAhead().
+  Status RaiseAbove(uint32_t tick);
 
   // True when half of the lease is used: maintenance calls Renew().
   bool RenewalDue() const noexcept;
@@ -179,10 +187,18 @@ class BasicTickSource {
 
   static Reading Read(const TickSourceOptions& options);
   static uint64_t JumpTicksMax(const IdCodec& codec);
+  static uint64_t GivenAheadTicksMax(const IdCodec& codec);
   static uint64_t LeaseEndFrom(uint64_t tick, const IdCodec& codec);
+
+  // A tick that was earned, and the monotonic moment from which the next one is.
+  struct Earned {
+    uint64_t tick;
+    int64_t nanos;
+  };
 
   // Hold advance_mutex_:
   void Advance(const Reading& now);
+  Earned After(const Earned& before, const Reading& now, bool believed) const;
   void Publish();
   // The latest tick this life follows anyone to.
   uint64_t FollowedTickMax(const Reading& now) const;
@@ -214,10 +230,11 @@ class BasicTickSource {
   Status failure_;
 
   mutable typename Rules::Mutex advance_mutex_;
-  // Guarded by advance_mutex_. The tick that time and running ahead have earned, whether or not the
-  // lease covers it yet, and the monotonic moment from which the next one is earned.
-  uint64_t earned_tick_;
-  int64_t earned_nanos_;
+  // Guarded by advance_mutex_. What time, running ahead and given IDs have earned, whether or not
+  // the lease covers it yet; and what time alone has, which given IDs are measured against:
+  // measured against each other they could lead anywhere in small steps.
+  Earned earned_;
+  Earned earned_by_time_;
   bool closed_ = false;
   uint64_t run_ahead_count_ = 0;
   uint64_t lease_written_count_;

@@ -18,7 +18,9 @@ namespace internal {
 Status ClockTooFarAhead(const IdCodec& codec, uint64_t lease_end_found, uint64_t wall_tick);
 Status TicksUsedUp(const IdCodec& codec);
 Status TooFarAhead(const IdCodec& codec, uint32_t current_tick, uint64_t time_tick);
-Status TickTooLate(const IdCodec& codec, uint32_t tick, uint64_t tick_max);
+Status GivenTooFarAhead(const IdCodec& codec, uint32_t tick, uint64_t time_tick,
+                        uint64_t ahead_ticks_max);
+Status GivenLastTick(const IdCodec& codec);
 Status TickSourceClosed();
 
 }  // namespace internal
@@ -60,8 +62,8 @@ BasicTickSource<Rules>::BasicTickSource(const TickSourceOptions& options, const 
       open_nanos_(now.monotonic_nanos),
       current_(spent_ ? kNoTick : static_cast<uint32_t>(start.first_tick)),
       lease_end_(start.lease_end),
-      earned_tick_(start.first_tick),
-      earned_nanos_(now.monotonic_nanos),
+      earned_{start.first_tick, now.monotonic_nanos},
+      earned_by_time_(earned_),
       lease_written_count_(spent_ ? 0 : 1) {}
 
 template <typename Rules>
@@ -78,6 +80,11 @@ uint64_t BasicTickSource<Rules>::LeaseEndFrom(uint64_t tick, const IdCodec& code
 template <typename Rules>
 uint64_t BasicTickSource<Rules>::JumpTicksMax(const IdCodec& codec) {
   return static_cast<uint64_t>(kClockJumpSecondsMax) / codec.tick_seconds();
+}
+
+template <typename Rules>
+uint64_t BasicTickSource<Rules>::GivenAheadTicksMax(const IdCodec& codec) {
+  return kRunAheadTicksMax + static_cast<uint64_t>(kGivenAheadSecondsMax) / codec.tick_seconds();
 }
 
 template <typename Rules>
@@ -103,13 +110,12 @@ Result<uint32_t> BasicTickSource<Rules>::RunAhead(uint32_t exhausted_tick) {
       const uint32_t current = Current();
       if (current > exhausted_tick) return current;
       // Time has not earned a later tick (or the lease hides it): take one ahead of time.
-      if (earned_tick_ <= current) {
+      if (earned_.tick <= current) {
         if (!base::Planted(base::PlantedBug::kTicksRunAheadWithoutEnd)) {
           FLAGSTONE_RETURN_IF_ERROR(WhyNotAhead(current, now));
         }
         if (uint64_t{current} + 1 < lease_end_.load(std::memory_order_acquire)) {
-          earned_tick_ = uint64_t{current} + 1;
-          earned_nanos_ = now.monotonic_nanos;
+          earned_ = {uint64_t{current} + 1, now.monotonic_nanos};
           ++run_ahead_count_;
           Publish();
           return Current();
@@ -121,23 +127,25 @@ Result<uint32_t> BasicTickSource<Rules>::RunAhead(uint32_t exhausted_tick) {
 }
 
 template <typename Rules>
-Status BasicTickSource<Rules>::RaiseTo(uint32_t tick) {
-  // Ends as RunAhead() does. Where ticks are used up, the last lease covers every tick there is.
-  while (!spent_ && tick > Current()) {
+Status BasicTickSource<Rules>::RaiseAbove(uint32_t tick) {
+  const IdCodec& codec = options_.codec;
+  // Ends as RunAhead() does. Where ticks are used up, none is issued any more.
+  while (!spent_ && tick >= Current()) {
     {
       const std::lock_guard lock(advance_mutex_);
       if (closed_) return internal::TickSourceClosed();
       const Reading now = Read(options_);
       Advance(now);
-      const uint64_t tick_max = std::min(FollowedTickMax(now), uint64_t{options_.codec.tick_max()});
-      if (tick > tick_max) return internal::TickTooLate(options_.codec, tick, tick_max);
-      if (tick > earned_tick_) {
-        earned_tick_ = tick;
-        earned_nanos_ = now.monotonic_nanos;
+      const uint64_t time_tick = earned_by_time_.tick;
+      const uint64_t ahead_max = GivenAheadTicksMax(codec);
+      if (options_.clock_jumps == ClockJumps::kBounded && tick > time_tick + ahead_max) {
+        return internal::GivenTooFarAhead(codec, tick, time_tick, ahead_max);
       }
+      if (tick >= codec.tick_max()) return internal::GivenLastTick(codec);
+      if (tick >= earned_.tick) earned_ = {uint64_t{tick} + 1, now.monotonic_nanos};
       Publish();
     }
-    if (tick > Current()) FLAGSTONE_RETURN_IF_ERROR(Renew());
+    if (tick >= Current()) FLAGSTONE_RETURN_IF_ERROR(Renew());
   }
   return Status::Ok();
 }
@@ -159,7 +167,7 @@ Status BasicTickSource<Rules>::Renew() {
     Advance(Read(options_));
     Publish();
     if (!RenewalDue()) return Status::Ok();
-    new_end = LeaseEndFrom(earned_tick_, options_.codec);
+    new_end = LeaseEndFrom(earned_.tick, options_.codec);
   }
   const uint64_t old_end = lease_end_.load(std::memory_order_relaxed);  // its one writer is here
   if (Rules::kLeaseOrder == LeaseOrder::kPublishThenPersist) {
@@ -196,26 +204,33 @@ Status BasicTickSource<Rules>::Note(const Status& status) {
 
 template <typename Rules>
 void BasicTickSource<Rules>::Advance(const Reading& now) {
-  const int64_t elapsed_nanos = std::max<int64_t>(0, now.monotonic_nanos - earned_nanos_);
   const bool believed = Believes(now);
   if (!believed) ++clock_disbelieved_count_;
+  const bool alike = earned_.tick == earned_by_time_.tick && earned_.nanos == earned_by_time_.nanos;
+  earned_ = After(earned_, now, believed);
+  earned_by_time_ = alike ? earned_ : After(earned_by_time_, now, believed);
+}
+
+template <typename Rules>
+typename BasicTickSource<Rules>::Earned BasicTickSource<Rules>::After(const Earned& before,
+                                                                      const Reading& now,
+                                                                      bool believed) const {
+  const int64_t elapsed_nanos = std::max<int64_t>(0, now.monotonic_nanos - before.nanos);
   const int64_t pace_nanos = believed ? 2 * tick_nanos_ : tick_nanos_;
   const int64_t steps = elapsed_nanos / pace_nanos;
-  const uint64_t crawled_tick = earned_tick_ + static_cast<uint64_t>(steps);
+  const uint64_t crawled_tick = before.tick + static_cast<uint64_t>(steps);
   if (believed && Rules::MayMove(crawled_tick, now.wall_tick)) {
-    earned_tick_ = now.wall_tick;
-    earned_nanos_ = now.monotonic_nanos;
-  } else {
-    earned_tick_ = Rules::WithinSpace(crawled_tick, options_.codec.tick_max());
-    earned_nanos_ += steps * pace_nanos;
+    return {now.wall_tick, now.monotonic_nanos};
   }
+  return {Rules::WithinSpace(crawled_tick, options_.codec.tick_max()),
+          before.nanos + steps * pace_nanos};
 }
 
 template <typename Rules>
 void BasicTickSource<Rules>::Publish() {
   if (spent_) return;
   const uint64_t tick =
-      Rules::WithinLease(earned_tick_, lease_end_.load(std::memory_order_acquire));
+      Rules::WithinLease(earned_.tick, lease_end_.load(std::memory_order_acquire));
   if (Rules::MayMove(Current(), tick)) {
     current_.store(static_cast<uint32_t>(tick), std::memory_order_release);
   }

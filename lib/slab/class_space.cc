@@ -130,26 +130,53 @@ Result<uint32_t> ClassSpace::TakeFreeExtent(SlabOwner owner, uint32_t current_ti
       free_home_extents_.push_front(extent);
       return usable;
     }
+    extents_[extent].use = ExtentUse::kInUse;
     --counts_.home_returned;
     return extent;
   }
-  if (home_next_ == 0 && !HasRoomForRun(0, owner.run_slots)) {
-    // Left, without memory, to the first table that has room there.
-    free_home_extents_.push_back(home_next_++);
-    home_mapped_end_ = home_next_;
-    ++counts_.home_mapped;
-    ++counts_.home_returned;
-  }
-  if (home_next_ == home_mapped_end_) {
-    if (home_mapped_end_ == home_extents_max_) {
-      return OutOfExtents("records", home_extents_max_);
+  for (; home_next_ < home_extents_max_; ++home_next_) {
+    Extent& next = extents_[home_next_];
+    if (next.use != ExtentUse::kNeverUsed) continue;
+    if (!HasRoomForRun(home_next_, owner.run_slots)) {
+      // Left, without memory, to the first table that has room there.
+      AddFreeExtent(home_next_);
+      ++counts_.home_mapped;
+      continue;
     }
-    Result<uint32_t> mapped = home_->Map(home_mapped_end_, 1);
-    if (!mapped.ok()) return mapped.status();
-    home_mapped_end_ += *mapped;
-    counts_.home_mapped += *mapped;
+    FLAGSTONE_RETURN_IF_ERROR(MapFirstTime(home_next_));
+    next.use = ExtentUse::kInUse;
+    return home_next_++;
   }
-  return home_next_++;
+  return OutOfExtents("records", home_extents_max_);
+}
+
+Status ClassSpace::TakeUnusedExtent(uint32_t extent) {
+  Extent& state = extents_[extent];
+  if (state.use == ExtentUse::kNeverUsed) {
+    FLAGSTONE_RETURN_IF_ERROR(MapFirstTime(extent));
+  } else {
+    FLAGSTONE_RETURN_IF_ERROR(MakeUsable(*home_, extent));
+    free_home_extents_.erase(
+        std::find(free_home_extents_.begin(), free_home_extents_.end(), extent));
+    --counts_.home_returned;
+  }
+  state.use = ExtentUse::kInUse;
+  return Status::Ok();
+}
+
+// With a 1 GiB page come the extents behind it, which then need no memory any more.
+Status ClassSpace::MapFirstTime(uint32_t extent) {
+  if (home_->state(extent) == page::ExtentState::kMapped) return Status::Ok();
+  Result<uint32_t> mapped = home_->Map(extent, 1);
+  if (!mapped.ok()) return mapped.status();
+  counts_.home_mapped += *mapped;
+  return Status::Ok();
+}
+
+void ClassSpace::AddFreeExtent(uint32_t extent) {
+  free_home_extents_.push_back(extent);
+  extents_[extent].use = ExtentUse::kFree;
+  ++counts_.home_returned;
 }
 
 // Slot 0 of extent 0 is never used, and its ID word is no ID: a free slot's ID word is 0, and the
@@ -174,30 +201,40 @@ Slab* ClassSpace::OwnWhole(SlabOwner owner, uint32_t extent, std::unique_ptr<Sla
 }
 
 Result<Slab*> ClassSpace::TakeSharedSlab(SlabOwner owner, uint32_t current_tick) {
+  auto slab = std::make_unique<Slab>();
   if (shared_with_room_.empty() ||
       !id::MayIssue(extents_[shared_with_room_.back()].shared_tick_floor, current_tick)) {
     auto slabs = std::make_unique<std::unique_ptr<Slab>[]>(kSlabsPerSharedExtent);
     shared_with_room_.reserve(shared_with_room_.size() + 1);
     Result<uint32_t> extent = TakeFreeExtent(owner, current_tick);
     if (!extent.ok()) return extent.status();
-    Extent& state = extents_[*extent];
-    state.shared = std::move(slabs);
-    state.shared_tick_floor = state.tick_floor;
-    ++counts_.home_shared;
-    owner_of(*extent).store(kExtentShared, std::memory_order_release);
-    shared_with_room_.push_back(*extent);
+    ShareExtent(*extent, std::move(slabs));
   }
   const uint32_t extent = shared_with_room_.back();
-  Extent& state = extents_[extent];
   uint32_t number = 0;
-  while (state.shared[number] != nullptr) ++number;
-  state.shared[number] = std::make_unique<Slab>();
+  while (extents_[extent].shared[number] != nullptr) ++number;
+  return OwnShared(owner, extent, number, std::move(slab));
+}
+
+void ClassSpace::ShareExtent(uint32_t extent, std::unique_ptr<std::unique_ptr<Slab>[]> slabs) {
+  Extent& state = extents_[extent];
+  state.shared = std::move(slabs);
+  state.shared_tick_floor = state.tick_floor;
+  ++counts_.home_shared;
+  owner_of(extent).store(kExtentShared, std::memory_order_release);
+  shared_with_room_.push_back(extent);
+}
+
+Slab* ClassSpace::OwnShared(SlabOwner owner, uint32_t extent, uint32_t number,
+                            std::unique_ptr<Slab> taken) {
+  Extent& state = extents_[extent];
+  state.shared[number] = std::move(taken);
   Slab& slab = *state.shared[number];
   slab.extent = extent;
   LayOutHome(slab, owner.run_slots,
              {number * slots_per_shared_slab(), (number + 1) * slots_per_shared_slab()});
   slab.tick_floor = state.shared_tick_floor;
-  if (++state.shared_taken == kSlabsPerSharedExtent) shared_with_room_.pop_back();
+  if (++state.shared_taken == kSlabsPerSharedExtent) std::erase(shared_with_room_, extent);
   shared_owner_[size_t{extent} * kSlabsPerSharedExtent + number].store(owner.table,
                                                                        std::memory_order_release);
   // Reads of an extent that only one table uses need not look at its slabs.
@@ -214,18 +251,30 @@ bool ClassSpace::IsOneTables(uint32_t extent, uint16_t table) const {
   });
 }
 
+bool ClassSpace::HasNoOthersSlab(uint32_t extent, uint16_t table) const {
+  for (uint32_t number = 0; number < kSlabsPerSharedExtent; ++number) {
+    const auto& owner = shared_owner_[size_t{extent} * kSlabsPerSharedExtent + number];
+    if (extents_[extent].shared[number] != nullptr &&
+        owner.load(std::memory_order_relaxed) != table) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // Runs begin at multiples of their length, slabs do not: of any 2 * length - 1 adjacent slots a run
 // has room for sure, so half a slab is what every slab holds, the first one without slot 0
 // included.
-bool ClassSpace::SharesExtents(SlabOwner owner, uint32_t slabs_owned) const {
-  return slabs_owned < kSlabsPerSharedExtent &&
-         (owner.run_slots == 1 || owner.run_slots <= slots_per_shared_slab() / 2);
+bool ClassSpace::FitsSharedSlabs(uint32_t run_slots) const {
+  return run_slots == 1 || run_slots <= slots_per_shared_slab() / 2;
 }
 
 Result<Slab*> ClassSpace::TakeHomeSlab(SlabOwner owner, uint32_t slabs_owned,
                                        uint32_t current_tick) {
   base::MutexLock lock(&mutex_);
-  if (SharesExtents(owner, slabs_owned)) return TakeSharedSlab(owner, current_tick);
+  if (slabs_owned < kSlabsPerSharedExtent && FitsSharedSlabs(owner.run_slots)) {
+    return TakeSharedSlab(owner, current_tick);
+  }
   auto slab = std::make_unique<Slab>();
   Result<uint32_t> extent = TakeFreeExtent(owner, current_tick);
   if (!extent.ok()) return extent.status();
@@ -247,60 +296,124 @@ bool ClassSpace::WaitsForLaterTick(uint32_t current_tick) const {
                      });
 }
 
-Result<Slab*> ClassSpace::TakeHomeSlabAt(SlabOwner owner, uint32_t extent, uint32_t index) {
-  base::MutexLock lock(&mutex_);
-  if (extent >= home_extents_max_ || index >= geometry_.slots_per_extent) {
+// --- places of IDs made elsewhere
+
+Status ClassSpace::CheckPlace(uint32_t size_class, uint64_t extents_max, SlabOwner owner,
+                              const GivenPlace& place) {
+  const uint32_t slots_per_extent = SizeClassSlotsPerExtent(size_class);
+  if (place.extent >= extents_max || place.index >= slots_per_extent) {
     return Status::Error(StatusCode::kInvalidArgument,
-                         "extent " + std::to_string(extent) + ", index " + std::to_string(index) +
-                             " lies outside the " + std::to_string(home_extents_max_) +
-                             " extents of size class " +
-                             std::to_string(SizeClassStrideBytes(size_class_)) +
+                         "extent " + std::to_string(place.extent) + ", index " +
+                             std::to_string(place.index) + " lies outside the " +
+                             std::to_string(extents_max) + " extents of size class " +
+                             std::to_string(SizeClassStrideBytes(size_class)) +
                              "; the ID belongs to a store with a higher memory limit");
   }
-  if (!StartsRun(index, owner.run_slots, geometry_.slots_per_extent) || (extent | index) == 0) {
+  if (!StartsRun(place.index, owner.run_slots, slots_per_extent) ||
+      (place.extent | place.index) == 0) {
     return Status::Error(StatusCode::kInvalidArgument,
-                         "extent " + std::to_string(extent) + ", index " + std::to_string(index) +
-                             " names no slot of records that take " +
+                         "extent " + std::to_string(place.extent) + ", index " +
+                             std::to_string(place.index) + " names no slot of records that take " +
                              std::to_string(owner.run_slots) +
                              " slots: they begin at multiples of that, end within the " +
-                             std::to_string(geometry_.slots_per_extent) +
+                             std::to_string(slots_per_extent) +
                              " slots of an extent, and the very first slot is never used");
   }
-  // Extents are mapped in order; what lies between is free for whoever comes next.
-  while (home_next_ <= extent) {
-    if (home_next_ == home_mapped_end_) {
-      Result<uint32_t> mapped = home_->Map(home_mapped_end_, 1);
-      if (!mapped.ok()) return mapped.status();
-      home_mapped_end_ += *mapped;
-      counts_.home_mapped += *mapped;
+  return Status::Ok();
+}
+
+bool ClassSpace::HasPlaceInSharedSlab(SlabOwner owner, const GivenPlace& place) const {
+  const uint32_t per_slab = slots_per_shared_slab();
+  return FitsSharedSlabs(owner.run_slots) && place.index / per_slab < kSlabsPerSharedExtent &&
+         place.index % per_slab + owner.run_slots <= per_slab;
+}
+
+Result<ClassSpace::Taking> ClassSpace::HowToTake(SlabOwner owner, const GivenPlace& place) const {
+  FLAGSTONE_RETURN_IF_ERROR(CheckPlace(size_class_, home_extents_max_, owner, place));
+  const Extent& state = extents_[place.extent];
+  const bool in_shared_slab = HasPlaceInSharedSlab(owner, place);
+  const uint32_t number = place.index / slots_per_shared_slab();
+  const auto from_floor = [&](uint32_t tick_floor, Taking taking) -> Result<Taking> {
+    if (id::MayIssue(tick_floor, place.tick)) return taking;
+    return Status::Error(
+        StatusCode::kInvalidArgument,
+        "extent " + std::to_string(place.extent) + ", index " + std::to_string(place.index) +
+            " issued an ID at tick " + std::to_string(tick_floor) +
+            "; it takes only later ones than that, not " + std::to_string(place.tick));
+  };
+  if (state.use != ExtentUse::kInUse) {
+    return from_floor(state.tick_floor,
+                      in_shared_slab ? Taking::kSharedExtent : Taking::kWholeExtent);
+  }
+  if (state.whole != nullptr) {
+    const auto& owned_by = extent_owner_[place.extent];
+    if (owned_by.load(std::memory_order_relaxed) == owner.table) return Taking::kHeld;
+  } else if (in_shared_slab) {
+    if (state.shared[number] == nullptr) {
+      return from_floor(state.shared_tick_floor, Taking::kSharedSlab);
     }
-    ++counts_.home_returned;  // free extents count as returned until they are taken
-    free_home_extents_.push_back(home_next_++);
-  }
-  Extent& state = extents_[extent];
-  const auto free = std::find(free_home_extents_.begin(), free_home_extents_.end(), extent);
-  if (free != free_home_extents_.end()) {
-    auto slab = std::make_unique<Slab>();
-    FLAGSTONE_RETURN_IF_ERROR(MakeUsable(*home_, extent));
-    free_home_extents_.erase(free);
-    --counts_.home_returned;
-    return OwnWhole(owner, extent, std::move(slab));
-  }
-  if (state.whole != nullptr && owner_of(extent).load(std::memory_order_relaxed) == owner.table) {
-    return state.whole.get();
-  }
-  if (state.shared != nullptr) {
-    const uint32_t number = index / slots_per_shared_slab();
-    const size_t entry = size_t{extent} * kSlabsPerSharedExtent + number;
-    if (number < kSlabsPerSharedExtent && state.shared[number] != nullptr &&
-        shared_owner_[entry].load(std::memory_order_relaxed) == owner.table) {
-      return state.shared[number].get();
-    }
+    const auto& owned_by = shared_owner_[size_t{place.extent} * kSlabsPerSharedExtent + number];
+    if (owned_by.load(std::memory_order_relaxed) == owner.table) return Taking::kHeld;
+  } else if (HasNoOthersSlab(place.extent, owner.table)) {
+    return from_floor(state.shared_tick_floor, Taking::kToBeOne);
   }
   return Status::Error(StatusCode::kInvalidArgument,
-                       "the slot of this ID (extent " + std::to_string(extent) + ", index " +
-                           std::to_string(index) +
-                           ") belongs to another table or to a slab shared by small tables");
+                       "the slot of this ID (extent " + std::to_string(place.extent) + ", index " +
+                           std::to_string(place.index) +
+                           ") belongs to another table, or CompactStorage() is about to give its "
+                           "memory back");
+}
+
+Status ClassSpace::CheckHomeSlabAt(SlabOwner owner, const GivenPlace& place) const {
+  base::MutexLock lock(&mutex_);
+  return HowToTake(owner, place).status();
+}
+
+Result<GivenSlab> ClassSpace::TakeHomeSlabAt(SlabOwner owner, const GivenPlace& place) {
+  using Holding = GivenSlab::Holding;
+  base::MutexLock lock(&mutex_);
+  Result<Taking> taking = HowToTake(owner, place);
+  if (!taking.ok()) return taking.status();
+  Extent& state = extents_[place.extent];
+  const uint32_t number = place.index / slots_per_shared_slab();
+  if (*taking == Taking::kToBeOne) return GivenSlab{Holding::kToBeOne, nullptr};
+  if (*taking == Taking::kHeld) {
+    Slab* held = state.whole != nullptr ? state.whole.get() : state.shared[number].get();
+    return GivenSlab{Holding::kHeld, held};
+  }
+  auto slab = std::make_unique<Slab>();  // what can fail comes first
+  if (*taking == Taking::kWholeExtent) {
+    FLAGSTONE_RETURN_IF_ERROR(TakeUnusedExtent(place.extent));
+    return GivenSlab{Holding::kTaken, OwnWhole(owner, place.extent, std::move(slab))};
+  }
+  if (*taking == Taking::kSharedExtent) {
+    auto slabs = std::make_unique<std::unique_ptr<Slab>[]>(kSlabsPerSharedExtent);
+    shared_with_room_.reserve(shared_with_room_.size() + 1);
+    FLAGSTONE_RETURN_IF_ERROR(TakeUnusedExtent(place.extent));
+    ShareExtent(place.extent, std::move(slabs));
+  }
+  return GivenSlab{Holding::kTaken, OwnShared(owner, place.extent, number, std::move(slab))};
+}
+
+Result<JoinedSlabs> ClassSpace::JoinHomeSlabs(SlabOwner owner, uint32_t extent) {
+  auto whole = std::make_unique<Slab>();
+  base::MutexLock lock(&mutex_);
+  Extent& state = extents_[extent];
+  if (state.shared == nullptr || !HasNoOthersSlab(extent, owner.table)) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "a slot of extent " + std::to_string(extent) +
+                             " between the slabs of small tables: another table has one of them");
+  }
+  JoinedSlabs joined;
+  joined.parts = std::move(state.shared);
+  state.tick_floor = std::max(state.tick_floor, state.shared_tick_floor);
+  if (state.shared_taken < kSlabsPerSharedExtent) std::erase(shared_with_room_, extent);
+  state.shared_taken = 0;
+  --counts_.home_shared;
+  // The owners of its slabs stay written until it is given back: a reader that saw the extent
+  // shared may be about to look there.
+  joined.whole = OwnWhole(owner, extent, std::move(whole));
+  return joined;
 }
 
 void ClassSpace::RetractHomeSlab(const Slab& slab) {
@@ -324,6 +437,12 @@ void ClassSpace::ReturnHomeSlab(Slab* slab, uint32_t highest_tick) {
     state.tick_floor = std::max(state.tick_floor, highest_tick);
     state.whole.reset();
     --counts_.home_owned;
+    // What JoinHomeSlabs() left; no reader is on the way any more.
+    for (uint32_t number = 0; number < kSlabsPerSharedExtent; ++number) {
+      auto& owner = shared_owner_[size_t{extent} * kSlabsPerSharedExtent + number];
+      if (owner.load(std::memory_order_relaxed) == kExtentUnowned) continue;
+      owner.store(kExtentUnowned, std::memory_order_release);
+    }
   } else {
     state.shared_tick_floor = std::max(state.shared_tick_floor, highest_tick);
     // The next owner's never-used slots must read as never used.
@@ -337,12 +456,11 @@ void ClassSpace::ReturnHomeSlab(Slab* slab, uint32_t highest_tick) {
     state.tick_floor = std::max(state.tick_floor, state.shared_tick_floor);
     state.shared.reset();
     --counts_.home_shared;
-    shared_with_room_.erase(std::find(shared_with_room_.begin(), shared_with_room_.end(), extent));
+    std::erase(shared_with_room_, extent);
     owner_of(extent).store(kExtentUnowned, std::memory_order_release);
   }
   GiveBack(*home_, extent);
-  ++counts_.home_returned;
-  free_home_extents_.push_back(extent);
+  AddFreeExtent(extent);
 }
 
 Slab* ClassSpace::SlabOf(uint32_t extent, uint32_t index) {

@@ -3,7 +3,8 @@
 // Place       Between page (which maps extents) and the allocators of slots (table_slots.h,
 //             version_pool.h), which own slabs that are cut here.
 // Life        Ranges are reserved when the first table of the class is created. Extents are mapped
-//             one growth at a time, owned, emptied, returned to the system and mapped again.
+//             one by one, the lowest first or where a given ID asks for one; owned, emptied,
+//             returned to the system and mapped again.
 // Invariants  1. extent_owner(e) is the table that owns extent e, kExtentShared, or kExtentUnowned;
 //                it is set (release) before any slot of the extent is published.
 //             2. An extent that was returned reads as zeros, and is only used again for IDs with
@@ -41,6 +42,30 @@ using RangeFactory = std::function<Result<std::unique_ptr<page::ExtentRange>>(
 struct SlabOwner {
   uint16_t table = 0;      // from 1
   uint32_t run_slots = 1;  // of each record; above 1 in the largest class only
+};
+
+// Where an ID that was made elsewhere wants its record, and its tick.
+struct GivenPlace {
+  uint32_t extent = 0;
+  uint32_t index = 0;
+  uint32_t tick = 0;
+};
+
+struct GivenSlab {
+  enum class Holding : uint8_t {
+    kHeld,     // the table had it
+    kTaken,    // it is the table's from now on
+    kToBeOne,  // no slab has the place: JoinHomeSlabs() makes the one that does
+  };
+  Holding holding;
+  Slab* slab;  // nullptr: kToBeOne
+};
+
+// What became of the slabs of a shared extent: one slab, laid out as never used, and they
+// themselves by number, nullptr where nobody had one.
+struct JoinedSlabs {
+  Slab* whole = nullptr;
+  std::unique_ptr<std::unique_ptr<Slab>[]> parts;
 };
 
 struct ExtentCounts {
@@ -82,9 +107,22 @@ class ClassSpace {
   // True when memory that was given back waits for a tick later than `current_tick`: TakeHomeSlab()
   // failed for the tick, and a later one may find room.
   bool WaitsForLaterTick(uint32_t current_tick) const;
-  // The slab of extent `extent` that holds `index`, for an ID given from outside: an unowned extent
-  // becomes the table's. INVALID_ARGUMENT when the extent is another table's or out of range.
-  Result<Slab*> TakeHomeSlabAt(SlabOwner owner, uint32_t extent, uint32_t index);
+  // The slab that holds the place of an ID made elsewhere. Where nobody has the place the table
+  // takes one slab of a shared extent: in the store that the ID comes from other tables may have
+  // the others, and their IDs come later. It takes the whole extent only where no shared slab has
+  // the place. INVALID_ARGUMENT, and nothing taken: the place is another table's, or out of range,
+  // or its memory issued an ID of this tick or a later one. RESOURCE_EXHAUSTED: no memory; nothing
+  // taken.
+  Result<GivenSlab> TakeHomeSlabAt(SlabOwner owner, const GivenPlace& place);
+  // What TakeHomeSlabAt() would say, memory aside.
+  Status CheckHomeSlabAt(SlabOwner owner, const GivenPlace& place) const;
+  // The part of it that holds for any class, also before there is a space for it.
+  static Status CheckPlace(uint32_t size_class, uint64_t extents_max, SlabOwner owner,
+                           const GivenPlace& place);
+  // Makes the slabs of a shared extent, all of them the table's, one that covers it: the table
+  // then reads it as an extent of its own, and keeps one slab instead of many. INVALID_ARGUMENT
+  // when another table has one of them. The caller moves what is in the parts.
+  Result<JoinedSlabs> JoinHomeSlabs(SlabOwner owner, uint32_t extent);
   // Takes back an empty slab. `highest_tick` is of the IDs it issued. The caller has waited for a
   // grace period after RetractHomeSlab().
   void ReturnHomeSlab(Slab* slab, uint32_t highest_tick);
@@ -105,7 +143,13 @@ class ClassSpace {
   ExtentCounts counts() const;
 
  private:
+  enum class ExtentUse : uint8_t {
+    kNeverUsed,
+    kFree,  // in free_home_extents_
+    kInUse,
+  };
   struct Extent {
+    ExtentUse use = ExtentUse::kNeverUsed;
     uint32_t tick_floor = 0;      // highest tick of earlier lives
     std::unique_ptr<Slab> whole;  // the one slab of an owned extent
     // The slabs of a shared extent, nullptr where free.
@@ -117,17 +161,35 @@ class ClassSpace {
   ClassSpace(uint32_t size_class, uint32_t slot_bits);
   Status MapTables();
 
+  // How TakeHomeSlabAt() gets at a place.
+  enum class Taking : uint8_t { kHeld, kSharedSlab, kSharedExtent, kWholeExtent, kToBeOne };
+
   // An extent that no one uses and that has room for a run of the owner's, mapped and readable.
   Result<uint32_t> TakeFreeExtent(SlabOwner owner, uint32_t current_tick)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // This one, which is not in use.
+  Status TakeUnusedExtent(uint32_t extent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Status MapFirstTime(uint32_t extent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AddFreeExtent(uint32_t extent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Result<Taking> HowToTake(SlabOwner owner, const GivenPlace& place) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // False: the run lies on no slab of a shared extent, or its table does not share any.
+  bool HasPlaceInSharedSlab(SlabOwner owner, const GivenPlace& place) const;
   bool HasRoomForRun(uint32_t extent, uint32_t run_slots) const;
   void LayOutHome(Slab& slab, uint32_t run_slots, IndexRange slots);
-  bool SharesExtents(SlabOwner owner, uint32_t slabs_owned) const;
+  bool FitsSharedSlabs(uint32_t run_slots) const;
   // True when all slabs of a shared extent are `table`'s.
   bool IsOneTables(uint32_t extent, uint16_t table) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // True when no slab of a shared extent is another's, or is being given back.
+  bool HasNoOthersSlab(uint32_t extent, uint16_t table) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Slab* OwnWhole(SlabOwner owner, uint32_t extent, std::unique_ptr<Slab> slab)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Result<Slab*> TakeSharedSlab(SlabOwner owner, uint32_t current_tick)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A mapped extent that is no one's becomes a shared one; `slabs` is empty.
+  void ShareExtent(uint32_t extent, std::unique_ptr<std::unique_ptr<Slab>[]> slabs)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Slab* OwnShared(SlabOwner owner, uint32_t extent, uint32_t number, std::unique_ptr<Slab> slab)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status OutOfExtents(const char* what, uint64_t extents_max) const;
   std::atomic<uint16_t>& owner_of(uint32_t extent) { return extent_owner_[extent]; }
@@ -149,9 +211,8 @@ class ClassSpace {
 
   mutable base::Mutex mutex_;
   std::vector<Extent> extents_ ABSL_GUARDED_BY(mutex_);
-  // Extents in use or free below this were mapped at least once, but for extent 0 where it was
-  // passed over.
-  uint32_t home_mapped_end_ ABSL_GUARDED_BY(mutex_) = 0;
+  // None below this was never used. Above it are those that given IDs have taken, and between
+  // them extents without memory.
   uint32_t home_next_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<uint32_t> free_home_extents_ ABSL_GUARDED_BY(mutex_);
   std::vector<uint32_t> shared_with_room_ ABSL_GUARDED_BY(mutex_);

@@ -1,8 +1,10 @@
 // A slab: a stretch of equal slots inside one extent that belongs to one owner, and its free slots.
 //
-// Free home slots are linked through themselves, so a slab of them costs a few words however many
-// slots it has. A free slot has ID 0; the begin field of its version word holds the tick of its
-// last ID, the older field of its link word the next free index + 1.
+// Free home slots are linked through themselves, both ways, so a slab of them costs a few words
+// however many slots it has, and an ID given from outside takes its slot out of the middle. A free
+// slot has ID 0; the begin field of its version word holds the tick of its last ID, the older field
+// of its link word the next free index + 1 (0: none), the newest field the previous one + 1. The
+// first one's newest field is any number but 0, so that 0 tells a slot that is not in the list.
 //
 // In a slab of runs (records longer than a slot) all of this holds for runs: an index is that of a
 // run's first slot, and the counts are of runs.
@@ -46,6 +48,9 @@ struct Slab {
   uint32_t next_unused = 0;
   uint32_t free_head = 0;  // index + 1; 0: none
   uint32_t free_tail = 0;  // index + 1
+  // What the tail's newest field holds: the tail gets a follower without being read, which would
+  // wait for memory that a store does not wait for.
+  uint32_t free_before_tail = 0;
   uint32_t free_count = 0;
   uint32_t tick_floor = 0;      // IDs of earlier lives of this memory have ticks up to this one
   bool queued = false;          // stands in its owner's list of slabs with free slots
@@ -105,11 +110,15 @@ class SlabQueue {
     --size_;
     return slab;
   }
-  // Linear; the slab is in this queue.
+  // Linear.
   void Remove(Slab& slab) {
+    RemoveIf([&slab](const Slab& other) { return &other == &slab; });
+  }
+  template <typename Predicate>
+  void RemoveIf(Predicate&& leaves) {
     for (size_t rest = size_; rest > 0; --rest) {
       Slab& front = PopFront();
-      if (&front != &slab) PushBack(front);
+      if (!leaves(front)) PushBack(front);
     }
   }
 
@@ -125,38 +134,68 @@ uint32_t FreeSlotTick(const internal::BasicSlotHeader<A>& slot) {
   return static_cast<uint32_t>(internal::BeginOf(slot.version.load(std::memory_order_relaxed)));
 }
 
-// Marks `slot` free. `tick` is of its last ID. The caller knows that no reader can reach it.
+// Marks `slot` free, and not in the list. `tick` is of its last ID. The caller knows that no reader
+// can reach it.
 template <typename A>
-void WriteFreeSlot(internal::BasicSlotHeader<A>& slot, uint32_t tick, uint32_t next) {
+void WriteFreeSlot(internal::BasicSlotHeader<A>& slot, uint32_t tick) {
   slot.id.store(0, std::memory_order_relaxed);
   slot.version.store(internal::VersionWord(tick, 0), std::memory_order_relaxed);
-  slot.link.store(internal::LinkWord(0, next), std::memory_order_relaxed);
+  slot.link.store(0, std::memory_order_relaxed);
 }
 template <typename A>
 uint32_t NextFree(const internal::BasicSlotHeader<A>& slot) {
   return internal::OlderOf(slot.link.load(std::memory_order_relaxed));
 }
+// Not of the first one of the list.
+template <typename A>
+uint32_t PreviousFree(const internal::BasicSlotHeader<A>& slot) {
+  return internal::NewestOf(slot.link.load(std::memory_order_relaxed));
+}
+template <typename A>
+void LinkFree(internal::BasicSlotHeader<A>& slot, uint32_t previous, uint32_t next) {
+  slot.link.store(internal::LinkWord(previous, next), std::memory_order_relaxed);
+}
+
+// True when a slot of this slab is in the list of free ones. Others may be somebody's, who changes
+// them meanwhile: a record's link may look alike, its ID is not 0; when it is reclaimed the ID is
+// cleared first, and the link, kTidying until then, is 0 after; and it joins the list only under
+// the mutex that the caller holds.
+template <typename A>
+bool IsInFreeList(const internal::BasicSlotHeader<A>& slot) {
+  const auto looks_linked = [&slot] {
+    const uint64_t link = slot.link.load(std::memory_order_acquire);
+    return internal::NewestOf(link) != 0 &&
+           link == internal::LinkWord(internal::NewestOf(link), internal::OlderOf(link));
+  };
+  return looks_linked() && slot.id.load(std::memory_order_acquire) == 0 && looks_linked();
+}
 
 // `at(index)` gives the slot of an index of this slab.
 template <typename SlotAt>
 void PushFreeAtTail(Slab& slab, uint32_t index, uint32_t tick, SlotAt&& at) {
-  WriteFreeSlot(*at(index), tick, 0);
+  const uint32_t previous = slab.free_tail != 0 ? slab.free_tail : index + 1;
+  WriteFreeSlot(*at(index), tick);
+  LinkFree(*at(index), previous, 0);
   if (slab.free_tail != 0) {
-    auto& last = *at(slab.free_tail - 1);
-    last.link.store(internal::LinkWord(0, index + 1), std::memory_order_relaxed);
+    LinkFree(*at(slab.free_tail - 1), slab.free_before_tail, index + 1);
   } else {
     slab.free_head = index + 1;
   }
   slab.free_tail = index + 1;
+  slab.free_before_tail = previous;
   ++slab.free_count;
 }
 
 // For slots that were free long before those in the list.
 template <typename SlotAt>
 void PushFreeAtHead(Slab& slab, uint32_t index, uint32_t tick, SlotAt&& at) {
-  WriteFreeSlot(*at(index), tick, slab.free_head);
+  if (slab.free_head == 0) return PushFreeAtTail(slab, index, tick, at);
+  WriteFreeSlot(*at(index), tick);
+  LinkFree(*at(index), index + 1, slab.free_head);
+  auto& second = *at(slab.free_head - 1);
+  LinkFree(second, index + 1, NextFree(second));
+  if (slab.free_tail == slab.free_head) slab.free_before_tail = index + 1;
   slab.free_head = index + 1;
-  if (slab.free_tail == 0) slab.free_tail = index + 1;
   ++slab.free_count;
 }
 
@@ -175,29 +214,31 @@ uint32_t PopFree(Slab& slab, SlotAt&& at) {
   slab.free_head = NextFree(*at(index));
   if (slab.free_head == 0) slab.free_tail = 0;
   --slab.free_count;
+  at(index)->link.store(0, std::memory_order_relaxed);
   return index;
 }
 
-// Takes `index` out of the middle of the list; false when it is not in it.
+// Takes `index` out of the middle of the list, which it is in.
 template <typename SlotAt>
-bool RemoveFree(Slab& slab, uint32_t index, SlotAt&& at) {
-  uint32_t before = 0;
-  for (uint32_t here = slab.free_head; here != 0; here = NextFree(*at(here - 1))) {
-    if (here - 1 != index) {
-      before = here;
-      continue;
-    }
-    const uint32_t next = NextFree(*at(index));
-    if (before == 0) {
-      slab.free_head = next;
-    } else {
-      at(before - 1)->link.store(internal::LinkWord(0, next), std::memory_order_relaxed);
-    }
-    if (next == 0) slab.free_tail = before;
-    --slab.free_count;
-    return true;
+void RemoveFree(Slab& slab, uint32_t index, SlotAt&& at) {
+  if (slab.free_head == index + 1) {
+    PopFree(slab, at);
+    return;
   }
-  return false;
+  const uint32_t previous = PreviousFree(*at(index));
+  const uint32_t next = NextFree(*at(index));
+  // Of the first one it is any number but 0.
+  const uint32_t before_previous = PreviousFree(*at(previous - 1));
+  LinkFree(*at(previous - 1), before_previous, next);
+  if (next != 0) {
+    LinkFree(*at(next - 1), previous, NextFree(*at(next - 1)));
+    if (slab.free_tail == next) slab.free_before_tail = previous;
+  } else {
+    slab.free_tail = previous;
+    slab.free_before_tail = before_previous;
+  }
+  --slab.free_count;
+  at(index)->link.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace flagstone::slab

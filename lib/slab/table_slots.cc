@@ -109,25 +109,86 @@ void TableSlots::Add(Slab* slab) {
   if (IsWholeExtent(*slab)) owned_.Set(slab->extent);
 }
 
+Result<Slab*> TableSlots::SlabAt(const GivenPlace& place) {
+  ReserveSlab();
+  const Result<GivenSlab> given = space_.TakeHomeSlabAt(owner_, place);
+  if (!given.ok()) return given.status();
+  if (given->holding == GivenSlab::Holding::kHeld) return given->slab;
+  if (given->holding == GivenSlab::Holding::kToBeOne) return JoinSlabs(place.extent);
+  Add(given->slab);
+  // The last one of a shared extent: a large table is brought in slab by slab.
+  if (IsWholeExtent(*given->slab) && !space_.CoversExtent(*given->slab)) {
+    return JoinSlabs(place.extent);
+  }
+  return given->slab;
+}
+
+Result<Slab*> TableSlots::JoinSlabs(uint32_t extent) {
+  const auto in_extent = [extent](const Slab& slab) { return slab.extent == extent; };
+  // 1. What can fail: the free slots, those of the earliest ticks first.
+  size_t free_count = 0;
+  for (const Slab* slab : slabs_) free_count += in_extent(*slab) ? slab->free_count : 0;
+  std::vector<FreeSlot> free;
+  free.reserve(free_count);
+  for (const Slab* slab : slabs_) {
+    if (!in_extent(*slab)) continue;
+    const auto at = SlotAt(*slab);
+    for (uint32_t here = slab->free_head; here != 0; here = NextFree(*at(here - 1))) {
+      free.push_back({here - 1, FreeSlotTick(*at(here - 1))});
+    }
+  }
+  std::sort(free.begin(), free.end(), [](const FreeSlot& a, const FreeSlot& b) {
+    return a.last_tick != b.last_tick ? a.last_tick < b.last_tick : a.index < b.index;
+  });
+  const Result<JoinedSlabs> joined = space_.JoinHomeSlabs(owner_, extent);
+  if (!joined.ok()) return joined.status();
+  // 2. One slab takes the place of the others.
+  std::erase_if(slabs_, [&](const Slab* slab) { return in_extent(*slab); });
+  std::erase_if(with_unused_, [&](const Slab* slab) { return in_extent(*slab); });
+  with_free_.RemoveIf(in_extent);
+  slabs_.push_back(joined->whole);
+  FillJoined(*joined, free);
+  if (joined->whole->has_unused()) with_unused_.push_back(joined->whole);
+  owned_.Set(extent);
+  return joined->whole;
+}
+
+void TableSlots::FillJoined(const JoinedSlabs& joined, const std::vector<FreeSlot>& free) {
+  Slab& whole = *joined.whole;
+  const uint32_t per_slab = space_.slots_per_shared_slab();
+  const auto part_of = [&](uint32_t index) -> const Slab* {
+    const uint32_t number = index / per_slab;
+    const Slab* part = number < kSlabsPerSharedExtent ? joined.parts[number].get() : nullptr;
+    return part != nullptr && part->Has(index) ? part : nullptr;
+  };
+  // Never used are those behind the last used one, if what they issued before is one number.
+  uint32_t used_end = whole.first_index;
+  for (uint32_t number = 0; number < kSlabsPerSharedExtent; ++number) {
+    const Slab* part = joined.parts[number].get();
+    if (part == nullptr) continue;
+    if (part->next_unused > part->first_index) used_end = std::max(used_end, part->next_unused);
+    if (part->tick_floor != whole.tick_floor) used_end = whole.end_index;
+  }
+  whole.next_unused = used_end;
+  for (uint32_t index = whole.first_index; index < used_end; index += whole.run_slots) {
+    const Slab* part = part_of(index);
+    if (part != nullptr && index < part->next_unused) continue;
+    GiveOne(whole, index, part != nullptr ? part->tick_floor : whole.tick_floor);
+  }
+  for (const FreeSlot& slot : free) {
+    PushFreeAtTail(whole, slot.index, slot.last_tick, SlotAt(whole));
+    Enqueue(whole);
+  }
+}
+
 Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
   const uint32_t extent = slot >> space_.geometry().index_bits;
   const uint32_t index = slot & space_.geometry().index_mask;
   base::MutexLock lock(&mutex_);
-  ReserveSlab();
-  Result<Slab*> found = space_.TakeHomeSlabAt(owner_, extent, index);
+  Result<Slab*> found = SlabAt({extent, index, tick});
   if (!found.ok()) return found.status();
   Slab& slab = **found;
   const auto at = SlotAt(slab);
-  if (std::find(slabs_.begin(), slabs_.end(), &slab) == slabs_.end()) {
-    Add(&slab);
-  }
-  if (!slab.Has(index)) {
-    return Status::Error(
-        StatusCode::kInvalidArgument,
-        "slot " + std::to_string(slot) + " begins no run of " + std::to_string(owner_.run_slots) +
-            " slots that lies in one slab of extent " + std::to_string(extent) +
-            ", which small tables share; only an extent of the table's own has it");
-  }
   const auto too_old = [&](uint64_t last_tick) {
     return Status::Error(StatusCode::kInvalidArgument,
                          "slot " + std::to_string(slot) + " issued an ID at tick " +
@@ -135,7 +196,7 @@ Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
                              "; it takes only later ones than that, not " + std::to_string(tick));
   };
   if (index >= slab.next_unused) {
-    if (tick <= slab.tick_floor) return too_old(slab.tick_floor);
+    if (!id::MayIssue(slab.tick_floor, tick)) return too_old(slab.tick_floor);
     while (slab.next_unused < index) {
       GiveOne(slab, std::exchange(slab.next_unused, slab.next_unused + owner_.run_slots),
               slab.tick_floor);
@@ -145,24 +206,25 @@ Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
     return Status::Ok();
   }
   const page::PageSpan pages = PagesOfSlot(slab, space_.geometry().stride, index);
+  if (AnyReturned(slab, pages) && !id::MayIssue(slab.returned->tick_floor, tick)) {
+    return too_old(slab.returned->tick_floor);
+  }
   while (AnyReturned(slab, pages)) FLAGSTONE_RETURN_IF_ERROR(RestorePagesAt(slab, pages.first));
-  const internal::SlotHeader& header = *at(index);
-  const uint32_t last_tick = FreeSlotTick(header);
-  if (!RemoveFree(slab, index, at)) {
+  if (!IsInFreeList(*at(index))) {
     return Status::Error(
         StatusCode::kInvalidArgument,
         "slot " + std::to_string(slot) + " holds a record or is about to; delete it first");
   }
-  if (tick <= last_tick) {
-    PushFreeAtTail(slab, index, last_tick, at);
+  if (const uint32_t last_tick = FreeSlotTick(*at(index)); !id::MayIssue(last_tick, tick)) {
     return too_old(last_tick);
   }
+  RemoveFree(slab, index, at);
   return Status::Ok();
 }
 
 void TableSlots::GiveOne(Slab& slab, uint32_t index, uint32_t last_tick) {
   if (last_tick >= tick_max_) {
-    WriteFreeSlot(*SlotAt(slab)(index), last_tick, 0);
+    WriteFreeSlot(*SlotAt(slab)(index), last_tick);
     ++retired_count_;
     return;
   }

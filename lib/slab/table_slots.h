@@ -62,8 +62,9 @@ class TableSlots {
   // Fills an empty cache with at least one slot: free ones of earlier ticks, else never-used ones,
   // else a new slab, else the logical tick runs ahead.
   Status Refill(HomeSlotCache& cache);
-  // Takes the slot of an ID that was made elsewhere. INVALID_ARGUMENT when the slot is taken or its
-  // last tick is not before `tick`.
+  // Takes the slot of an ID that was made elsewhere. INVALID_ARGUMENT, and nothing changed, when
+  // the slot is taken or another table's, or its last tick is not before `tick`. In any order of
+  // IDs a slot costs the same.
   Status TakeAt(uint32_t slot, uint32_t tick);
   // Slots whose records are gone and that no reader can reach.
   void Give(std::span<const FreedSlot> slots);
@@ -107,6 +108,13 @@ class TableSlots {
   void GiveOne(Slab& slab, uint32_t index, uint32_t last_tick)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Enqueue(Slab& slab) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The slab with the place, taken for the table if it is nobody's.
+  Result<Slab*> SlabAt(const GivenPlace& place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes the table's slabs of a shared extent, which is nobody else's, the one of an extent of its
+  // own.
+  Result<Slab*> JoinSlabs(uint32_t extent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FillJoined(const JoinedSlabs& joined, const std::vector<FreeSlot>& free)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes a slab into the table; tells readers when it is a whole extent.
   void Add(Slab* slab) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsWholeExtent(const Slab& slab) const {

@@ -141,6 +141,21 @@ Result<TablePart*> Engine::PartOf(TableState& table, uint32_t size_class) {
   return part;
 }
 
+Result<TablePart*> Engine::PartOfGiven(TableState& table, const IdFields& fields) {
+  const uint32_t size_class = fields.size_class;
+  if (TablePart* found = table.parts[size_class].load(std::memory_order_acquire)) return found;
+  const uint32_t index_bits = SizeClassIndexBits(size_class);
+  const slab::SlabOwner owner{
+      table.number, RunSlotsIn(size_class, table.record_bytes + internal::kSlotHeaderBytes)};
+  const slab::GivenPlace place{fields.slot >> index_bits,
+                               fields.slot & ((uint32_t{1} << index_bits) - 1), fields.tick};
+  const ClassState* state = class_state(size_class);
+  FLAGSTONE_RETURN_IF_ERROR(state != nullptr ? state->space->CheckHomeSlabAt(owner, place)
+                                             : slab::ClassSpace::CheckPlace(
+                                                   size_class, options_.extents_max, owner, place));
+  return PartOf(table, size_class);
+}
+
 TablePart* Engine::PartOfId(RecordId id) const {
   const uint32_t size_class = codec_.size_class(id);
   const ClassState* state = class_state(size_class);

@@ -95,6 +95,10 @@ class Engine {
   // The table's part in `size_class`, which holds its records; made when it is not there yet.
   Result<TablePart*> PartOf(TableState& table, uint32_t size_class);
 
+  // The same for an ID that was made elsewhere: a part, whose class takes memory, is only made when
+  // the ID's place is not refused.
+  Result<TablePart*> PartOfGiven(TableState& table, const IdFields& fields);
+
   // nullptr when there is no such table.
   TableState* table(uint16_t number) const {
     return number < kTableCountMax ? tables_[number].load(std::memory_order_acquire) : nullptr;

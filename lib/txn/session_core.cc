@@ -526,9 +526,10 @@ Status SessionCore::PrepareInsertWithId(TableState& table, RecordId id,
                              std::to_string(run_slots) + " up to " +
                              std::to_string(slots / run_slots * run_slots - run_slots));
   }
-  // Later IDs of this store carry later ticks, whatever clock the ID comes from.
-  FLAGSTONE_RETURN_IF_ERROR(engine_.ticks().RaiseTo(fields.tick));
-  Result<TablePart*> found = engine_.PartOf(table, fields.size_class);
+  // The IDs that this store issues carry later ticks, whatever clock the ID comes from and whatever
+  // becomes of it: also when its place is refused, or the transaction rolled back.
+  FLAGSTONE_RETURN_IF_ERROR(engine_.ticks().RaiseAbove(fields.tick));
+  Result<TablePart*> found = engine_.PartOfGiven(table, fields);
   if (!found.ok()) return found.status();
   *part = *found;
   FLAGSTONE_RETURN_IF_ERROR((*part)->slots.TakeAt(fields.slot, fields.tick));

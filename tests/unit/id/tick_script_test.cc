@@ -150,7 +150,7 @@ class Script {
     const uint64_t given = current + static_cast<uint64_t>(random_.Between(1, 300));
     if (current == kNoTick || given > codec_.tick_max()) return;
     const uint32_t tick = static_cast<uint32_t>(given);
-    if (!source_->RaiseTo(tick).ok()) return;
+    if (!source_->RaiseAbove(tick).ok()) return;
     if (!issued_.insert(codec_.Encode({tick, 0, 0, slot}).value()).second) return;
     generation_[slot] = std::max(generation_[slot], tick);
     highest_tick_ = std::max(highest_tick_, tick);

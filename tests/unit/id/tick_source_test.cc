@@ -369,42 +369,69 @@ TEST_F(TickSourceTest, ARewoundStoreAlsoStartsAboveTheLeaseOfItsDiscardedTail) {
   EXPECT_EQ(source_->Current(), WallTick() + 5000);
 }
 
-// What: an imported ID is not issued again by a later life, whose slots have forgotten it.
-TEST_F(TickSourceTest, AGivenTickIsCoveredByTheLeaseAndPassedByTheNextLife) {
+// What: an imported ID is not issued again by this life, nor by a later one, whose slots have
+//       forgotten it.
+TEST_F(TickSourceTest, AGivenTickIsPassedAndCoveredByTheLease) {
   Open();
-  const uint32_t given = source_->Current() + 5000;
+  const uint32_t given = source_->Current() + 3000;
   storage_.meanwhile = [&] { EXPECT_LT(source_->Current(), given); };
-  ASSERT_TRUE(source_->RaiseTo(given).ok());
+  ASSERT_TRUE(source_->RaiseAbove(given).ok());
   storage_.meanwhile = nullptr;
-  EXPECT_EQ(source_->Current(), given);
-  EXPECT_GT(storage_.lease_end, given);
-  EXPECT_TRUE(source_->RaiseTo(given - 100).ok());
-  EXPECT_EQ(source_->Current(), given);
+  EXPECT_EQ(source_->Current(), given + 1);
+  EXPECT_GT(storage_.lease_end, given + 1);
+  EXPECT_TRUE(source_->RaiseAbove(given - 100).ok());
+  EXPECT_EQ(source_->Current(), given + 1);
+  EXPECT_TRUE(source_->RaiseAbove(given + 1).ok());
+  EXPECT_EQ(source_->Current(), given + 2);
   ASSERT_TRUE(source_->Close().ok());
   Open();
-  EXPECT_GT(source_->Current(), given);
+  EXPECT_GT(source_->Current(), given + 2);
 }
 
-TEST_F(TickSourceTest, AGivenTickThatWouldBurnTheSpaceIsRefused) {
+TEST_F(TickSourceTest, AGivenTickFarAheadIsRefusedHoweverManyCameBefore) {
   Open();
   const uint32_t before = source_->Current();
-  const Status refused = source_->RaiseTo(codec_.tick_max());
+  const uint32_t ahead_max = kRunAheadTicksMax + kGivenAheadSecondsMax;
+  const Status refused = source_->RaiseAbove(codec_.tick_max());
   EXPECT_EQ(refused.code(), StatusCode::kInvalidArgument);
-  EXPECT_THAT(refused.message(), AllOf(HasSubstr("2059-01-10"), HasSubstr("2027-11-22")));
+  EXPECT_THAT(refused.message(),
+              AllOf(HasSubstr("2059-01-10"),
+                    HasSubstr("ticks (" + std::to_string(codec_.tick_max() - before) + " s) ahead"),
+                    HasSubstr("kFollowAll")));
+  EXPECT_EQ(source_->RaiseAbove(before + ahead_max + 1).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(source_->Current(), before);
-  EXPECT_TRUE(source_->RaiseTo(before + kClockJumpSecondsMax).ok());
+  EXPECT_TRUE(source_->RaiseAbove(before + ahead_max).ok());
+  EXPECT_EQ(source_->RaiseAbove(before + ahead_max + 1).code(), StatusCode::kInvalidArgument);
+  // As time goes on so does the limit, and what led is not waited for.
+  clock_.AdvanceSeconds(100);
+  EXPECT_TRUE(source_->RaiseAbove(before + ahead_max + 100).ok());
+  EXPECT_EQ(source_->RaiseAbove(before + ahead_max + 101).code(), StatusCode::kInvalidArgument);
   ASSERT_TRUE(source_->Close().ok());
-  EXPECT_EQ(source_->RaiseTo(codec_.tick_max()).code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(source_->RaiseAbove(codec_.tick_max()).code(), StatusCode::kFailedPrecondition);
+}
+
+// What: where the clock was set back, a store's own time is where it had brought it.
+TEST_F(TickSourceTest, AGivenTickIsMeasuredAgainstWhereTimeHasBroughtTheStore) {
+  Open();
+  clock_.SetWallSeconds(clock_.UnixSecondsCoarse() - 100 * kDay);
+  const uint32_t current = source_->Refresh();
+  EXPECT_TRUE(source_->RaiseAbove(current).ok());
+  EXPECT_TRUE(source_->RaiseAbove(current + 3000).ok());
+  EXPECT_FALSE(source_->RaiseAbove(current + 4000).ok());
+}
+
+TEST_F(TickSourceTest, AStoreThatFollowsAllTakesAnyGivenTickButTheLast) {
   Open(StoreOrigin::kOwnFiles, ClockJumps::kFollowAll);
-  EXPECT_TRUE(source_->RaiseTo(codec_.tick_max()).ok());
+  EXPECT_EQ(source_->RaiseAbove(codec_.tick_max()).code(), StatusCode::kResourceExhausted);
+  EXPECT_TRUE(source_->RaiseAbove(codec_.tick_max() - 1).ok());
   EXPECT_EQ(source_->Current(), codec_.tick_max());
 }
 
 TEST_F(TickSourceTest, AGivenTickBeyondALeaseThatCannotBeWrittenIsRefused) {
   Open();
-  const uint32_t given = source_->Current() + 5000;
+  const uint32_t given = source_->Current() + 3000;
   storage_.next_write = WriteEnds::kFailedUnwritten;
-  EXPECT_EQ(source_->RaiseTo(given).code(), StatusCode::kIoError);
+  EXPECT_EQ(source_->RaiseAbove(given).code(), StatusCode::kIoError);
   EXPECT_LT(source_->Current(), storage_.lease_end);
 }
 
@@ -442,7 +469,7 @@ TEST_F(TickSourceTest, AStoreWhoseTicksAreUsedUpOpensAndIssuesNothing) {
   EXPECT_FALSE(source_->RenewalDue());
   EXPECT_TRUE(source_->Renew().ok());
   EXPECT_EQ(source_->RunAhead(kNoTick).code(), StatusCode::kResourceExhausted);
-  EXPECT_TRUE(source_->RaiseTo(codec_.tick_max()).ok());
+  EXPECT_TRUE(source_->RaiseAbove(codec_.tick_max()).ok());
   EXPECT_EQ(source_->stats().ticks_left, 0u);
   EXPECT_TRUE(source_->Close().ok());
   EXPECT_TRUE(storage_.asked.empty());

@@ -70,14 +70,59 @@ TEST_F(ClassSpaceTest, AReturnedExtentKeepsItsHighestTickAndReadsAsZeros) {
   EXPECT_EQ(slot->id.load(), 0u);
 }
 
-TEST_F(ClassSpaceTest, AnExtentForAGivenIdIsTakenOnceAndOnlyByItsTable) {
-  Slab* slab = *space_->TakeHomeSlabAt({3}, 4, 100);
-  EXPECT_EQ(slab->extent, 4u);
-  EXPECT_EQ(*space_->TakeHomeSlabAt({3}, 4, 200), slab);
-  EXPECT_EQ(space_->TakeHomeSlabAt({2}, 4, 200).code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(space_->TakeHomeSlabAt({2}, 12, 0).code(), StatusCode::kInvalidArgument);
-  // The extents in between are free for whoever comes next.
-  EXPECT_LT((*space_->TakeHomeSlab({1}, kSlabsPerSharedExtent, 5))->extent, 4u);
+TEST_F(ClassSpaceTest, ASlabForAGivenIdIsTakenOnceAndOnlyByItsTable) {
+  using Holding = GivenSlab::Holding;
+  const uint32_t per_slab = space_->slots_per_shared_slab();
+  const GivenSlab taken = *space_->TakeHomeSlabAt({3}, {4, 100, 5});
+  EXPECT_EQ(taken.holding, Holding::kTaken);
+  EXPECT_EQ(taken.slab->extent, 4u);
+  EXPECT_EQ(taken.slab->first_index, 0u);
+  EXPECT_EQ(taken.slab->end_index, per_slab);
+  const GivenSlab held = *space_->TakeHomeSlabAt({3}, {4, per_slab - 1, 5});
+  EXPECT_EQ(held.holding, Holding::kHeld);
+  EXPECT_EQ(held.slab, taken.slab);
+  EXPECT_EQ(space_->TakeHomeSlabAt({2}, {4, 100, 5}).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(space_->TakeHomeSlabAt({2}, {12, 0, 5}).code(), StatusCode::kInvalidArgument);
+  // Another table's slab lies beside it, and the extent is nobody's alone.
+  EXPECT_EQ((*space_->TakeHomeSlabAt({2}, {4, per_slab, 5})).holding, Holding::kTaken);
+  EXPECT_EQ(space_->extent_owner()[4].load(), internal::kExtentShared);
+  EXPECT_EQ(space_->JoinHomeSlabs({3}, 4).code(), StatusCode::kInvalidArgument);
+  // One extent is mapped; those before it are free for whoever comes next.
+  EXPECT_EQ(account_.used_bytes(), uint64_t{kExtentBytes});
+  for (uint32_t extent : {0u, 1u, 2u, 3u, 5u}) {
+    EXPECT_EQ((*space_->TakeHomeSlab({1}, kSlabsPerSharedExtent, 5))->extent, extent);
+  }
+  EXPECT_EQ(space_->counts().home_mapped, 6u);
+  EXPECT_EQ(space_->counts().home_returned, 0u);
+}
+
+TEST_F(ClassSpaceTest, WhatEarlierLivesOfTheMemoryIssuedIsRefusedBeforeAnythingIsTaken) {
+  Slab* slab = *space_->TakeHomeSlab({1}, kSlabsPerSharedExtent, 5);
+  ASSERT_EQ(slab->extent, 0u);
+  space_->RetractHomeSlab(*slab);
+  space_->ReturnHomeSlab(slab, /*highest_tick=*/40);
+  EXPECT_EQ(space_->TakeHomeSlabAt({2}, {0, 9, 40}).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(account_.used_bytes(), 0u);
+  EXPECT_EQ((*space_->TakeHomeSlabAt({2}, {0, 9, 41})).slab->tick_floor, 40u);
+}
+
+TEST_F(ClassSpaceTest, TheSlabsOfOneTableBecomeOneAndAnotherTableMayShareTheExtentLater) {
+  const uint32_t per_slab = space_->slots_per_shared_slab();
+  ASSERT_TRUE(space_->TakeHomeSlabAt({3}, {4, 100, 5}).ok());
+  ASSERT_TRUE(space_->TakeHomeSlabAt({3}, {4, 7 * per_slab, 5}).ok());
+  JoinedSlabs joined = *space_->JoinHomeSlabs({3}, 4);
+  EXPECT_EQ(joined.whole->unused_count(), space_->geometry().slots_per_extent);
+  EXPECT_EQ(joined.parts[7]->first_index, 7 * per_slab);
+  EXPECT_EQ(joined.parts[1], nullptr);
+  EXPECT_EQ(space_->extent_owner()[4].load(), 3u);
+  EXPECT_EQ(space_->SlabOf(4, 3 * per_slab), joined.whole);
+  EXPECT_EQ(space_->counts().home_owned, 1u);
+  EXPECT_EQ(space_->counts().home_shared, 0u);
+  space_->RetractHomeSlab(*joined.whole);
+  space_->ReturnHomeSlab(joined.whole, /*highest_tick=*/6);
+  ASSERT_TRUE(space_->TakeHomeSlabAt({2}, {4, 0, 7}).ok());
+  // Nothing is left of the first owner.
+  EXPECT_EQ(space_->shared_owner()[4 * kSlabsPerSharedExtent + 7].load(), internal::kExtentUnowned);
 }
 
 constexpr uint32_t kLargest = kSizeClassCount - 1;
@@ -136,11 +181,13 @@ TEST_F(ClassSpaceTest, RunsOfMoreThanHalfAnExtentLeaveExtentZeroToOthersAndPayNo
 TEST_F(ClassSpaceTest, AGivenPlaceInsideOfARunIsRefusedBeforeAnythingIsTaken) {
   const auto space = OpenSpace(kLargest, 4);
   for (const uint32_t index : {1u, 2u, 4u, 290u, 291u}) {
-    EXPECT_EQ(space->TakeHomeSlabAt({1, 3}, 1, index).code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(space->TakeHomeSlabAt({1, 3}, {1, index, 5}).code(), StatusCode::kInvalidArgument);
   }
-  EXPECT_EQ(space->TakeHomeSlabAt({1, kRunSlotsMax}, 0, 0).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(space->TakeHomeSlabAt({1, kRunSlotsMax}, {0, 0, 5}).code(),
+            StatusCode::kInvalidArgument);
   EXPECT_EQ(account_.used_bytes(), 0u);
-  EXPECT_EQ((*space->TakeHomeSlabAt({1, 3}, 1, 288))->unused_count(), 97u);
+  // In no slab of a shared extent: the extent was one table's.
+  EXPECT_EQ((*space->TakeHomeSlabAt({1, 3}, {1, 288, 5})).slab->unused_count(), 97u);
 }
 
 }  // namespace

@@ -440,15 +440,102 @@ TEST_P(TableRunsTest, AGivenRunIsTakenOnceOnlyAtItsStartAndTheRunsBeforeItAreFre
   }
 }
 
-TEST_F(TableSlotsTest, ARunAcrossTwoSlabsOfASharedExtentIsNotTaken) {
+TEST_F(TableSlotsTest, ARunAcrossTwoSlabsIsTakenWhereTheExtentCanBeTheTables) {
   const auto largest = OpenSpace(kSizeClassCount - 1, 4);
   TableSlots runs({1, 2}, *largest, Owned(), *ticks_, IdCodec(kLayout).tick_max());
+  TableSlots others({2, 2}, *largest, Owned(), *ticks_, IdCodec(kLayout).tick_max());
   const std::vector<uint32_t> taken = Take(runs, 1);  // in the first slab: slots 1 to 8
   ASSERT_EQ(taken[0], 2u);
   const uint32_t tick = ticks_->Current();
   EXPECT_TRUE(runs.TakeAt(6, tick).ok());
-  EXPECT_EQ(runs.TakeAt(8, tick).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(runs.TakeAt(0, tick).code(), StatusCode::kInvalidArgument);
+  const uint32_t second = 1u << largest->geometry().index_bits;
+  EXPECT_TRUE(runs.TakeAt(second | 6, tick).ok());
+  EXPECT_TRUE(others.TakeAt(second | 10, tick).ok());
+  EXPECT_EQ(runs.TakeAt(second | 8, tick).code(), StatusCode::kInvalidArgument);
+  EXPECT_TRUE(runs.TakeAt(8, tick).ok());
+  EXPECT_EQ(others.TakeAt(40, tick).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(runs.occupancy().slab_count, 2u);
+  EXPECT_EQ(runs.occupancy().used, 8u);
+}
+
+// What: whichever slots are taken by their number, in which order, out of extents in whatever
+//       state, each is taken once, and all the others can be had.
+TEST_F(TableSlotsTest, SlotsTakenByTheirNumbersInAnyOrderAreTakenOnce) {
+  const uint32_t bits = space_->geometry().index_bits;
+  const uint32_t per_extent = SizeClassSlotsPerExtent(kClass);
+  testkit::SeededRandom random(11);
+  std::vector<uint32_t> numbers;
+  for (uint32_t extent : {0u, 5u, 2u}) {
+    for (uint32_t index = extent == 0 ? 1 : 0; index < per_extent; ++index) {
+      numbers.push_back(extent << bits | index);
+    }
+  }
+  for (size_t i = numbers.size(); i > 1; --i) {
+    std::swap(numbers[i - 1], numbers[random.Below(i)]);
+  }
+  std::set<uint32_t> taken;
+  for (const uint32_t slot : Take(slots_, 700)) taken.insert(slot);  // in extent 0
+  const uint32_t tick = ticks_->Current();
+  for (int round = 0; round < 3; ++round) {
+    const uint32_t now = tick + static_cast<uint32_t>(round) + 1;
+    size_t count = 0;
+    for (const uint32_t slot : numbers) {
+      if (++count > numbers.size() * 2 / 3 && round < 2) break;
+      ASSERT_EQ(slots_.TakeAt(slot, now).ok(), taken.insert(slot).second) << slot;
+    }
+    ASSERT_EQ(slots_.occupancy().used, taken.size());
+    // Some come back; at their tick they are refused.
+    for (auto slot = taken.begin(); slot != taken.end();) {
+      if (random.OneIn(3)) {
+        ++slot;
+        continue;
+      }
+      Give(slots_, {*slot}, now);
+      ASSERT_EQ(slots_.TakeAt(*slot, now).code(), StatusCode::kInvalidArgument);
+      slot = taken.erase(slot);
+    }
+    ASSERT_EQ(slots_.occupancy().used, taken.size());
+  }
+  // All of it is in extents of the table's own, and the rest is handed out once each.
+  EXPECT_EQ(slots_.occupancy().slab_count, 3u);
+  EXPECT_EQ(space_->counts().home_owned, 3u);
+  clock_.AdvanceSeconds(10);
+  for (const uint32_t slot : Take(slots_, 3 * size_t{per_extent} - 1 - taken.size())) {
+    ASSERT_TRUE(taken.insert(slot).second) << slot;
+  }
+  EXPECT_EQ(taken.size(), 3 * size_t{per_extent} - 1);
+  EXPECT_EQ(account_.used_bytes(), 3 * uint64_t{kExtentBytes});
+}
+
+// The fear: slots that sessions hold ready are lost when the slabs they came from become one.
+TEST_F(TableSlotsTest, WhatSessionsHoldReadyIsKeptWhenSlabsBecomeOne) {
+  const uint32_t per_extent = SizeClassSlotsPerExtent(kClass);
+  const uint32_t per_slab = space_->slots_per_shared_slab();
+  HomeSlotCache cache;
+  ASSERT_TRUE(slots_.Refill(cache).ok());
+  const uint32_t held = cache.Take();
+  const uint32_t tick = ticks_->Current() + 1;
+  for (uint32_t number = 1; number < kSlabsPerSharedExtent; ++number) {
+    ASSERT_TRUE(slots_.TakeAt(number * per_slab + 3, tick).ok());
+  }
+  EXPECT_EQ(slots_.occupancy().slab_count, 1u);
+  EXPECT_EQ(slots_.TakeAt(cache.unused_next, tick).code(), StatusCode::kInvalidArgument);
+  slots_.GiveBackUnissued(cache);
+  EXPECT_EQ(slots_.occupancy().used, kSlabsPerSharedExtent);
+  EXPECT_EQ(slots_.TakeAt(held, tick).code(), StatusCode::kInvalidArgument);
+  NextTick();
+  EXPECT_EQ(Take(slots_, per_extent - 1 - kSlabsPerSharedExtent).size(),
+            per_extent - 1 - kSlabsPerSharedExtent);
+  EXPECT_EQ(space_->counts().home_mapped, 1u);
+}
+
+// The fear: a refused ID leaves pages charged that nobody asked for.
+TEST_F(SparseSlotsTest, ARefusedNumberRestoresNoPages) {
+  const uint64_t returned = returned_bytes();
+  const uint32_t slot = 2u << space_->geometry().index_bits | 8;
+  EXPECT_EQ(slots_.TakeAt(slot, tick_).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(returned_bytes(), returned);
 }
 
 }  // namespace
