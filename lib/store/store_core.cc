@@ -324,7 +324,8 @@ StoreStatistics StoreCore::Statistics() const {
   statistics.pages = SumPages(/*verify=*/false);
 
   const txn::TidierCounters tidier = tidier_->counters();
-  statistics.oldest_snapshot = std::max(tidier.oldest_snapshot, uint64_t{0});
+  // The horizon goes on meanwhile.
+  statistics.oldest_snapshot = std::min(tidier.oldest_snapshot, statistics.horizon);
   MaintenanceStatistics& maintenance = statistics.maintenance;
   maintenance.cycles = tidier.cycles;
   maintenance.cycles_blocked = tidier.cycles_blocked;

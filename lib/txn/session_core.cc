@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "flagstone/internal/newest_version.h"
 #include "lib/base/check.h"
 #include "lib/base/planted_bug.h"
 #include "lib/txn/copy_payload.h"
@@ -295,9 +296,9 @@ RecordGuard SessionCore::Read(TableState& table, RecordId id) {
   TablePart* part = nullptr;
   SlotHeader* home = PlaceOf(table, id.value(), &part);
   if (home == nullptr) return RecordGuard();
+  if (RecordGuard found = ReadWithoutPin(*guard, home, *part, id)) return found;
   PinScope pin(participant_);
   if (!OwnsPlace(*part, id.value())) return RecordGuard();
-  // At home: of a table too small for extents of its own, or one more guard beside others.
   if (internal::ReadableAtHome(*home, id.value())) return GuardOn(*guard, home, *part, id);
   participant_.CountChainRead();
   SlotHeader* found = internal::FindVisible<StdAtomics>(
@@ -306,6 +307,31 @@ RecordGuard SessionCore::Read(TableState& table, RecordId id) {
     return RecordGuard();
   }
   return GuardOn(*guard, found, *part, id);
+}
+
+// As the inlined reads do, of a table too small for extents of its own, or one more guard beside
+// others: a session that holds guards all the time is not pinned all the time, which every cycle of
+// maintenance would have to wait for.
+RecordGuard SessionCore::ReadWithoutPin(std::atomic<uint64_t>& guard, SlotHeader* home,
+                                        const TablePart& part, RecordId id) {
+  participant_.Guard(guard, reinterpret_cast<uint64_t>(home));  // before the first load of it
+  if (OwnsPlace(part, id.value())) {
+    const uint64_t word = home->id.load(std::memory_order_acquire);
+    if (word == id.value()) return RecordGuard(home, guard, part.view, id);
+    std::atomic<uint64_t>* const second =
+        word == (id.value() | kLookCloser) ? participant_.FreeGuard() : nullptr;
+    if (second != nullptr) {
+      SlotHeader* const version = internal::GuardNewest(
+          participant_, *second, *home, engine_.commits().horizon_word(), part.view.geometry);
+      if (version != nullptr) {
+        internal::Participant::ReleaseGuard(guard);
+        participant_.CountChainRead();
+        return RecordGuard(version, *second, part.view, id);
+      }
+    }
+  }
+  internal::Participant::ReleaseGuard(guard);
+  return RecordGuard();
 }
 
 // --- locking
@@ -409,7 +435,7 @@ void SessionCore::NoteChanged(uint64_t id, uint64_t link_before) {
 
 void SessionCore::MakeRoom(uint64_t entries) {
   if (changed_.room() < entries + ChangedRing::kCapacity / 4) [[unlikely]]
-    tidier_.Help();
+    tidier_.HelpIfIdle();
 }
 
 Result<bool> SessionCore::PublishSingle(PendingChange& change, uint64_t state,

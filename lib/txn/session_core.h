@@ -190,6 +190,10 @@ class SessionCore {
   // A guard on a slot found under a pin, in the free guard slot `guard`.
   RecordGuard GuardOn(std::atomic<uint64_t>& guard, internal::SlotHeader* slot,
                       const TablePart& part, RecordId id);
+  // The record at home or its newest version, guarded by `guard`, a free one, or by another one.
+  // Empty: to be looked for under a pin.
+  RecordGuard ReadWithoutPin(std::atomic<uint64_t>& guard, internal::SlotHeader* home,
+                             const TablePart& part, RecordId id);
   bool OwnGuardOn(const internal::SlotHeader* slot) const;
   // The part's cache of home slots, which is not empty then.
   Status ReserveHomeSlot(TablePart& part, slab::HomeSlotCache** reserved);
