@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <thread>
@@ -114,25 +115,61 @@ TEST_P(SteadyStateTest, Update) {
   });
 }
 
-// What: beside a reader thread that holds guards in turn, two at a time, a writer goes on as if it
-// was
-//       alone. Where a processor is to be had for each thread it makes no system call; where there
-//       are fewer than threads it makes some for each time that another thread lost its processor
-//       with a lock or in a call (futex, membarrier), and none for an update.
-TEST_P(SteadyStateTest, UpdateBesideAReaderThatHoldsGuards) {
+// A reader thread that holds guards in turn, two at a time.
+class GuardHolder {
+ public:
+  GuardHolder(Store& store, const RecordTableOf<Row>& table, const std::vector<RecordId>& ids)
+      : thread_([this, &store, &table, &ids] {
+          Reader reader = *store.NewReader();
+          TypedGuard<Row> guards[2];
+          for (uint64_t i = 0; !stop_.load(std::memory_order_relaxed); ++i) {
+            guards[i % 2].Release();
+            guards[i % 2] = reader.Get(table, ids[i % ids.size()]);
+            if (!guards[i % 2]) std::abort();
+          }
+        }) {}
+  ~GuardHolder() {
+    stop_.store(true);
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+// What: beside a reader that holds guards a writer makes no system call. On fewer processors than threads
+//       a pool's lock may be held by a thread that lost its processor: then that block waits (futex), so
+//       one block in twenty is let off.
+TEST_P(SteadyStateTest, UpdatesBesideAReaderThatHoldsGuards) {
   if (GetParam() == MaintenanceMode::kCallerDriven) return;
-  std::atomic<bool> stop{false};
-  std::thread holder([&] {
-    Reader reader = *store_.NewReader();
-    TypedGuard<Row> guards[2];
-    uint64_t sum = 0;
-    for (uint64_t i = 0; !stop.load(std::memory_order_relaxed); ++i) {
-      guards[i % 2].Release();
-      guards[i % 2] = reader.Get(table_, ids_[i % ids_.size()]);
-      sum += guards[i % 2]->values[0];
-    }
-    EXPECT_GT(sum, 0u);
-  });
+  const GuardHolder holder(store_, table_, ids_);
+  constexpr int kBlocks = 200;
+  int blocks_with_calls = 0;
+  std::string calls_seen;
+  for (int block = 0; block < kBlocks + 10; ++block) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    const SyscallReport calls = CountSyscalls([&] {
+      for (size_t i = 0; i < 1'000; ++i) {
+        static_cast<void>(session_.UpdateTo(table_, ids_[(block + 7 * i) % ids_.size()], Row{{i}}));
+      }
+    });
+    if (!calls.counted) GTEST_SKIP() << calls.ToString();
+    if (block < 10 || calls.count == 0) continue;  // warm
+    ++blocks_with_calls;
+    calls_seen += calls.ToString() + "; ";
+  }
+  std::printf("%d of %d blocks with system calls: %s\n", blocks_with_calls, kBlocks,
+              calls_seen.c_str());
+  EXPECT_LE(blocks_with_calls, kBlocks / 20) << calls_seen;
+}
+
+// What: a writer faster than maintenance makes a few system calls for each 16,384 versions that it is
+//       ahead: the barrier of the cycle that it does itself, the wait for one that is running. Whether
+//       readers hold guards does not matter: they hold up no cycles to speak of.
+TEST_P(SteadyStateTest, AWriterFasterThanMaintenanceBesideAReaderThatHoldsGuards) {
+  if (GetParam() == MaintenanceMode::kCallerDriven) return;
+  const GuardHolder holder(store_, table_, ids_);
   constexpr uint64_t kUpdates = 2'000'000;
   const auto code = [this] {
     for (uint64_t i = 0; i < kUpdates; ++i) {
@@ -145,17 +182,14 @@ TEST_P(SteadyStateTest, UpdateBesideAReaderThatHoldsGuards) {
   const SyscallReport calls = CountSyscalls(code);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   const MaintenanceStatistics after = store_.Statistics().maintenance;
-  stop.store(true);
-  holder.join();
-  std::printf("%llu updates in %.3f s: %s; cycles %llu, held up %llu, by the writer %llu\n",
-              static_cast<unsigned long long>(kUpdates), took.count(), calls.ToString().c_str(),
-              static_cast<unsigned long long>(after.cycles - before.cycles),
-              static_cast<unsigned long long>(after.cycles_blocked - before.cycles_blocked),
-              static_cast<unsigned long long>(after.helped_cycles - before.helped_cycles));
   if (!calls.counted) GTEST_SKIP() << calls.ToString();
-  EXPECT_LT(static_cast<double>(calls.count), 1'000 * (took.count() + 0.1)) << calls.ToString();
-  EXPECT_LT(calls.count, kUpdates / 1'000) << calls.ToString();
-  EXPECT_LT(after.cycles_blocked - before.cycles_blocked, (after.cycles - before.cycles) / 2 + 100);
+  const uint64_t cycles = after.cycles - before.cycles;
+  const uint64_t held_up = after.cycles_blocked - before.cycles_blocked;
+  std::printf("%.3f s: %s; %d cycles, %d held up, %d by the writer\n", took.count(),
+              calls.ToString().c_str(), static_cast<int>(cycles), static_cast<int>(held_up),
+              static_cast<int>(after.helped_cycles - before.helped_cycles));
+  EXPECT_LE(calls.count, kUpdates / 4'096) << calls.ToString();
+  EXPECT_LE(held_up, cycles / 4 + 5);
 }
 
 TEST_P(SteadyStateTest, Transaction) {
