@@ -63,6 +63,7 @@ Status StoreCore::Open() {
   engine.guards_per_session = options_.guards_per_session;
   engine.transaction_writes_max = options_.transaction_writes_max;
   engine.extents_max = (options_.memory.limit_bytes + kExtentBytes - 1) / kExtentBytes;
+  engine.account = &account_;
   engine.reserve = [this](const std::string& name, uint64_t extents_max,
                           MemoryComponent component) {
     return ReserveRange(name, extents_max, component);

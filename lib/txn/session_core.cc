@@ -83,11 +83,25 @@ SessionCounts SessionCore::counts() const {
 
 Result<std::unique_ptr<SessionCore>> SessionCore::Create(Engine& engine, Tidier& tidier) {
   FLAGSTONE_RETURN_IF_ERROR(engine.CheckAlive());
+  // Caches: of one table and one size class. Those of others are 0.8 KiB each and not counted.
+  constexpr uint64_t kSessionBytes = internal::kParticipantBytes + sizeof(SessionCore) +
+                                     ChangedRing::kCapacity * sizeof(uint64_t) +
+                                     sizeof(slab::HomeSlotCache) + sizeof(slab::VersionSlotCache);
+  base::MemoryCharge charge;
+  if (engine.options().account != nullptr) {
+    Result<base::MemoryCharge> taken =
+        base::MemoryCharge::Take(*engine.options().account, MemoryComponent::kOther, kSessionBytes);
+    if (!taken.ok()) {
+      return Status::Error(StatusCode::kResourceExhausted,
+                           "a session does not fit: " + std::string(taken.status().message()));
+    }
+    charge = *std::move(taken);
+  }
   Result<internal::Participant*> participant = engine.registry().Join();
   if (!participant.ok()) return participant.status();
   std::unique_ptr<SessionCore> core;
   try {
-    core.reset(new SessionCore(engine, tidier, **participant));
+    core.reset(new SessionCore(engine, tidier, **participant, std::move(charge)));
   } catch (...) {
     engine.registry().Leave(*participant);
     throw;
@@ -96,8 +110,9 @@ Result<std::unique_ptr<SessionCore>> SessionCore::Create(Engine& engine, Tidier&
   return core;
 }
 
-SessionCore::SessionCore(Engine& engine, Tidier& tidier, internal::Participant& participant)
-    : engine_(engine), tidier_(tidier), participant_(participant) {}
+SessionCore::SessionCore(Engine& engine, Tidier& tidier, internal::Participant& participant,
+                         base::MemoryCharge charge)
+    : engine_(engine), tidier_(tidier), participant_(participant), charge_(std::move(charge)) {}
 
 SessionCore::~SessionCore() {
   if (!engine_.registry().alive()) return;  // the child of a fork owns none of this

@@ -133,7 +133,8 @@ void Tidier::Help() {
 uint64_t Tidier::ReclaimNow() {
   std::optional<uint64_t> first;
   uint64_t freed = 0;
-  // What the first cycle unlinks, the second frees; what is queued behind it takes more. What other
+  // What the first cycle unlinks, the second frees; what is queued behind it takes more. One that
+  // was held up before says nothing: it sees what was changed before its barrier. What other
   // threads free meanwhile counts as well.
   int idle = 0;
   int held_up_count = 0;
@@ -142,10 +143,11 @@ uint64_t Tidier::ReclaimNow() {
     {
       base::MutexLock lock(&mutex_);
       if (!first.has_value()) first = FreedCount();
+      const bool resumed = held_up_;
       RunLocked(kHelpRecordsMax, Patience::kYields);
       held_up = held_up_;
       const uint64_t freed_before = std::exchange(freed, FreedCount() - *first);
-      idle = freed == freed_before ? idle + 1 : 0;
+      idle = freed == freed_before && !resumed ? idle + 1 : 0;
     }
     mutex_.LetWaitersIn();
     if (!held_up || ++held_up_count == kBlockedCyclesMax) continue;
@@ -574,7 +576,9 @@ void Tidier::BringAllHome() {
     bool held_up = false;
     {
       base::MutexLock lock(&mutex_);
-      quiet = RunLocked(kHelpRecordsMax, Patience::kYields) == 0 ? quiet + 1 : 0;
+      const bool resumed = held_up_;
+      const uint64_t progress = RunLocked(kHelpRecordsMax, Patience::kYields);
+      quiet = progress == 0 && !resumed ? quiet + 1 : 0;
       held_up = held_up_;
     }
     if (held_up) nanosleep(&kBlockedCyclePause, nullptr);

@@ -380,6 +380,7 @@ std::string SplitSparseExtents(PageKind kind) {
   }
   uint64_t mapped = 0;
   for (const uint64_t bytes : full.pages.bytes_by_kind) mapped += bytes;
+  mapped += full.memory.component_used_bytes[MemoryComponent::kOther];
   if (full.memory.used_bytes != mapped) return "pages in use are not charged";
   return look();
 }
