@@ -1,7 +1,7 @@
 // What the store's memory is spent on, and how much it may spend: plain values, no code to run.
 //
 // One limit holds for what a store uses: extents of records and versions, what each session holds
-// (133 KiB, most of it the list of records it changed, touched as it fills), and the lists of
+// (131 KiB, most of it the list of records it changed, touched as it fills), and the lists of
 // transactions of more than 1,024 writes. Each byte is counted under exactly one component, and a
 // component may have a limit of its own below the total.
 //
