@@ -138,9 +138,10 @@ class GuardHolder {
   std::thread thread_;
 };
 
-// What: beside a reader that holds guards a writer makes no system call. On fewer processors than threads
-//       a pool's lock may be held by a thread that lost its processor: then that block waits (futex), so
-//       one block in twenty is let off.
+// What: beside a reader that holds guards a writer makes no system call. On fewer processors than
+// threads
+//       a pool's lock may be held by a thread that lost its processor: then that block waits
+//       (futex), so one block in twenty is let off.
 TEST_P(SteadyStateTest, UpdatesBesideAReaderThatHoldsGuards) {
   if (GetParam() == MaintenanceMode::kCallerDriven) return;
   const GuardHolder holder(store_, table_, ids_);
@@ -164,9 +165,10 @@ TEST_P(SteadyStateTest, UpdatesBesideAReaderThatHoldsGuards) {
   EXPECT_LE(blocks_with_calls, kBlocks / 20) << calls_seen;
 }
 
-// What: a writer faster than maintenance makes a few system calls for each 16,384 versions that it is
-//       ahead: the barrier of the cycle that it does itself, the wait for one that is running. Whether
-//       readers hold guards does not matter: they hold up no cycles to speak of.
+// What: a writer faster than maintenance makes a few system calls for each 16,384 versions that it
+// is
+//       ahead: the barrier of the cycle that it does itself, the wait for one that is running.
+//       Whether readers hold guards does not matter: they hold up no cycles to speak of.
 TEST_P(SteadyStateTest, AWriterFasterThanMaintenanceBesideAReaderThatHoldsGuards) {
   if (GetParam() == MaintenanceMode::kCallerDriven) return;
   const GuardHolder holder(store_, table_, ids_);
