@@ -1,7 +1,20 @@
 // What the store's memory is spent on, and how much it may spend: plain values, no code to run.
 //
-// One limit holds for everything a store uses. Each byte is counted under exactly one component,
-// and a component may have a limit of its own below the total.
+// One limit holds for what a store uses: extents of records and versions, what each session holds
+// (131 KiB, most of it the list of records it changed, touched as it fills), and the lists of
+// transactions of more than 1,024 writes. Each byte is counted under exactly one component, and a
+// component may have a limit of its own below the total.
+//
+// Not counted, and so beside the limit:
+//   - lists of shorter transactions: up to 100 KiB a session;
+//   - a session's caches of slots beyond the first table and size class: 0.8 KiB for each
+//     table and size class that it writes to;
+//   - bookkeeping of slabs: about 128 bytes for each slab of home slots, and in size classes of
+//   small slots up
+//     to 100 KiB for an extent of version slots; names and descriptions of tables;
+//   - maintenance's lists of records to visit and slots to free: 8 to 16 bytes an entry;
+//   - what a WriteBatch and an ApplyResult hold, which are the caller's;
+//   - threads' stacks, and what malloc keeps beside what was asked for.
 #ifndef FLAGSTONE_MEMORY_USAGE_H_
 #define FLAGSTONE_MEMORY_USAGE_H_
 
@@ -22,7 +35,7 @@ enum class MemoryComponent : uint8_t {
   kIndexes = 2,     // nodes and buckets of secondary indexes
   kCaches = 3,      // block cache
   kLogBuffers = 4,  // write-ahead log
-  kOther = 5,       // tables' bookkeeping, statistics, queues
+  kOther = 5,       // sessions, and the lists of long transactions
 };
 inline constexpr size_t kMemoryComponentCount = 6;
 
@@ -41,7 +54,7 @@ struct PerMemoryComponent {
 };
 
 struct MemoryOptions {
-  // The most bytes the store may use for everything. At least 4 MiB.
+  // The most bytes the store may use for all that is counted. At least 4 MiB.
   uint64_t limit_bytes = uint64_t{1} << 30;
   // The part of limit_bytes that only deletes and reclamation may use, so that a full store can be
   // emptied. At most half of limit_bytes.

@@ -13,7 +13,11 @@
 
 #include <absl/base/thread_annotations.h>
 
+#include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <mutex>
+#include <thread>
 
 #include "flagstone/internal/atomics.h"
 
@@ -31,20 +35,41 @@ class ABSL_LOCKABLE Mutex {
   void Unlock() ABSL_UNLOCK_FUNCTION() { mutex_.unlock(); }
   bool TryLock() ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) { return mutex_.try_lock(); }
 
+  // Between an Unlock() and the Lock() that follows it at once: lets somebody in who waits by now.
+  // Without it the thread that works piece by piece has the mutex again before a sleeper is awake.
+  void LetWaitersIn() {
+    if (waiting_.load(std::memory_order_relaxed) == 0) return;
+    const uint32_t admitted = admitted_.load(std::memory_order_relaxed);
+    for (int nap = 0; nap < kNapsMax; ++nap) {
+      if (waiting_.load(std::memory_order_relaxed) == 0) return;
+      if (admitted_.load(std::memory_order_relaxed) != admitted) return;
+      std::this_thread::sleep_for(kNap);
+    }
+  }
+
  private:
   // About five microseconds: a writer who meets maintenance at a pool of slots goes on without
   // having slept, or having been woken.
   static constexpr int kTriesMax = 128;
+  // As long as a thread that was woken may wait for a processor: two milliseconds.
+  static constexpr int kNapsMax = 40;
+  static constexpr std::chrono::microseconds kNap{50};
 
   void LockContended() {
     for (int tries = 0; tries < kTriesMax; ++tries) {
       internal::StdAtomics::Pause(0);
       if (mutex_.try_lock()) return;
     }
+    waiting_.fetch_add(1, std::memory_order_relaxed);
     mutex_.lock();
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    admitted_.fetch_add(1, std::memory_order_relaxed);
   }
 
   std::mutex mutex_;
+  // atomic: written by who waits, read by LetWaitersIn(). Relaxed: they are hints about time.
+  std::atomic<uint32_t> waiting_{0};
+  std::atomic<uint32_t> admitted_{0};
 };
 
 // Holds the mutex from its construction to the end of its scope.

@@ -40,6 +40,7 @@ class GracePeriod {
     }
   }
 
+  // Once started, however often and late it is asked, by whoever is the maintenance thread then.
   bool Passed() {
     while (!waiting_.empty()) {
       auto& [pin, seen] = waiting_.back();

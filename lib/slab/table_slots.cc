@@ -309,9 +309,12 @@ void TableSlots::ReturnRetracted(const std::function<bool(uint64_t, uint64_t)>& 
 
 void TableSlots::ReturnSparsePages() {
   for (size_t i = 0;; ++i) {
-    base::MutexLock lock(&mutex_);  // anew for each slab, so that an insert waits for one at most
-    if (i >= slabs_.size()) return;
-    ReturnPagesOf(*slabs_[i]);
+    {
+      base::MutexLock lock(&mutex_);  // anew for each slab, so that an insert waits for one at most
+      if (i >= slabs_.size()) return;
+      ReturnPagesOf(*slabs_[i]);
+    }
+    mutex_.LetWaitersIn();
   }
 }
 

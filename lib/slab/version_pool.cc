@@ -118,18 +118,28 @@ void VersionPool::GiveBack(VersionSlotCache& cache) {
 }
 
 size_t VersionPool::ReturnEmptyExtents() {
-  base::MutexLock lock(&mutex_);
   size_t returned = 0;
-  for (Slab*& slab : by_extent_) {
-    if (slab == nullptr || !slab->empty()) continue;
-    Shelf& shelf = ShelfOf(slab->run_slots);
-    if (slab->extent == shelf.first_extent) continue;
-    if (slab->queued) std::erase(shelf.with_room, slab);
-    shelf.free_count -= slab->free_count + slab->unused_count();
-    space_.ReturnVersionExtent(std::exchange(slab, nullptr));
+  for (size_t extent = 0;; ++extent) {
+    bool given_back = false;
+    {
+      base::MutexLock lock(&mutex_);
+      if (extent >= by_extent_.size()) return returned;
+      given_back = ReturnIfEmpty(by_extent_[extent]);
+    }
+    if (!given_back) continue;
     ++returned;
+    mutex_.LetWaitersIn();
   }
-  return returned;
+}
+
+bool VersionPool::ReturnIfEmpty(Slab*& slab) {
+  if (slab == nullptr || !slab->empty()) return false;
+  Shelf& shelf = ShelfOf(slab->run_slots);
+  if (slab->extent == shelf.first_extent) return false;
+  if (slab->queued) std::erase(shelf.with_room, slab);
+  shelf.free_count -= slab->free_count + slab->unused_count();
+  space_.ReturnVersionExtent(std::exchange(slab, nullptr));
+  return true;
 }
 
 uint64_t VersionPool::used_count() const {

@@ -53,7 +53,8 @@ class VersionPool {
   void GiveBack(VersionSlotCache& cache);
 
   // Gives the memory of extents without a used slot back, but for the first of each shelf. No
-  // reader can reach a slot of the pool, so there is nothing to wait for.
+  // reader can reach a slot of the pool, so there is nothing to wait for. A session that comes for
+  // slots meanwhile waits for one extent at most.
   size_t ReturnEmptyExtents();
 
   // In slots: a run counts as many as it has.
@@ -75,6 +76,9 @@ class VersionPool {
     uint64_t free_count = 0;
     uint64_t used_count = 0;
   };
+
+  // False: it has a used slot, or is kept.
+  bool ReturnIfEmpty(Slab*& slab) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Shelf& ShelfOf(uint32_t run_slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return *shelves_[run_slots - 1];

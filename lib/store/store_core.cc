@@ -60,6 +60,7 @@ Status StoreCore::Open() {
   engine.transaction_writes_max = options_.transaction_writes_max;
   engine.extents_max = options_.memory.limit_bytes / kExtentBytes +
                        (options_.memory.limit_bytes % kExtentBytes != 0 ? 1 : 0);
+  engine.account = &account_;
   engine.reserve = [this](const std::string& name, uint64_t extents_max,
                           MemoryComponent component) {
     return ReserveRange(name, extents_max, component);
@@ -337,7 +338,8 @@ StoreStatistics StoreCore::Statistics() const {
   statistics.pages = SumPages(/*verify=*/false);
 
   const txn::TidierCounters tidier = tidier_->counters();
-  statistics.oldest_snapshot = std::max(tidier.oldest_snapshot, uint64_t{0});
+  // The horizon goes on meanwhile.
+  statistics.oldest_snapshot = std::min(tidier.oldest_snapshot, statistics.horizon);
   MaintenanceStatistics& maintenance = statistics.maintenance;
   maintenance.cycles = tidier.cycles;
   maintenance.cycles_blocked = tidier.cycles_blocked;

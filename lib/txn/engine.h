@@ -22,6 +22,7 @@
 #include "flagstone/id_layout.h"
 #include "flagstone/internal/table_view.h"
 #include "flagstone/status.h"
+#include "lib/base/memory_account.h"
 #include "lib/base/mutex.h"
 #include "lib/epoch/registry.h"
 #include "lib/id/tick_source.h"
@@ -80,6 +81,7 @@ struct EngineOptions {
   uint32_t transaction_writes_max = 1u << 20;
   uint64_t extents_max = 0;  // for one class, from the memory limit
   slab::RangeFactory reserve;
+  base::MemoryAccount* account = nullptr;  // pays for what sessions hold; outlives the engine
 };
 
 class Engine {

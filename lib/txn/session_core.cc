@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "flagstone/internal/newest_version.h"
 #include "lib/base/check.h"
 #include "lib/base/planted_bug.h"
 #include "lib/txn/copy_payload.h"
@@ -83,11 +84,25 @@ SessionCounts SessionCore::counts() const {
 
 Result<std::unique_ptr<SessionCore>> SessionCore::Create(Engine& engine, Tidier& tidier) {
   FLAGSTONE_RETURN_IF_ERROR(engine.CheckAlive());
+  // Caches: of one table and one size class. Those of others are 0.8 KiB each and not counted.
+  constexpr uint64_t kSessionBytes = internal::kParticipantBytes + sizeof(SessionCore) +
+                                     ChangedRing::kCapacity * sizeof(uint64_t) +
+                                     sizeof(slab::HomeSlotCache) + sizeof(slab::VersionSlotCache);
+  base::MemoryCharge charge;
+  if (engine.options().account != nullptr) {
+    Result<base::MemoryCharge> taken =
+        base::MemoryCharge::Take(*engine.options().account, MemoryComponent::kOther, kSessionBytes);
+    if (!taken.ok()) {
+      return Status::Error(StatusCode::kResourceExhausted,
+                           "a session does not fit: " + std::string(taken.status().message()));
+    }
+    charge = *std::move(taken);
+  }
   Result<internal::Participant*> participant = engine.registry().Join();
   if (!participant.ok()) return participant.status();
   std::unique_ptr<SessionCore> core;
   try {
-    core.reset(new SessionCore(engine, tidier, **participant));
+    core.reset(new SessionCore(engine, tidier, **participant, std::move(charge)));
   } catch (...) {
     engine.registry().Leave(*participant);
     throw;
@@ -96,8 +111,9 @@ Result<std::unique_ptr<SessionCore>> SessionCore::Create(Engine& engine, Tidier&
   return core;
 }
 
-SessionCore::SessionCore(Engine& engine, Tidier& tidier, internal::Participant& participant)
-    : engine_(engine), tidier_(tidier), participant_(participant) {}
+SessionCore::SessionCore(Engine& engine, Tidier& tidier, internal::Participant& participant,
+                         base::MemoryCharge charge)
+    : engine_(engine), tidier_(tidier), participant_(participant), charge_(std::move(charge)) {}
 
 SessionCore::~SessionCore() {
   if (!engine_.registry().alive()) return;  // the child of a fork owns none of this
@@ -296,9 +312,9 @@ RecordGuard SessionCore::Read(TableState& table, RecordId id) {
   TablePart* part = nullptr;
   SlotHeader* home = PlaceOf(table, id.value(), &part);
   if (home == nullptr) return RecordGuard();
+  if (RecordGuard found = ReadWithoutPin(*guard, home, *part, id)) return found;
   PinScope pin(participant_);
   if (!OwnsPlace(*part, id.value())) return RecordGuard();
-  // At home: of a table too small for extents of its own, or one more guard beside others.
   if (internal::ReadableAtHome(*home, id.value())) return GuardOn(*guard, home, *part, id);
   participant_.CountChainRead();
   SlotHeader* found = internal::FindVisible<StdAtomics>(
@@ -307,6 +323,31 @@ RecordGuard SessionCore::Read(TableState& table, RecordId id) {
     return RecordGuard();
   }
   return GuardOn(*guard, found, *part, id);
+}
+
+// As the inlined reads do, of a table too small for extents of its own, or one more guard beside
+// others: a session that holds guards all the time is not pinned all the time, which every cycle of
+// maintenance would have to wait for.
+RecordGuard SessionCore::ReadWithoutPin(std::atomic<uint64_t>& guard, SlotHeader* home,
+                                        const TablePart& part, RecordId id) {
+  participant_.Guard(guard, reinterpret_cast<uint64_t>(home));  // before the first load of it
+  if (OwnsPlace(part, id.value())) {
+    const uint64_t word = home->id.load(std::memory_order_acquire);
+    if (word == id.value()) return RecordGuard(home, guard, part.view, id);
+    std::atomic<uint64_t>* const second =
+        word == (id.value() | kLookCloser) ? participant_.FreeGuard() : nullptr;
+    if (second != nullptr) {
+      SlotHeader* const version = internal::GuardNewest(
+          participant_, *second, *home, engine_.commits().horizon_word(), part.view.geometry);
+      if (version != nullptr) {
+        internal::Participant::ReleaseGuard(guard);
+        participant_.CountChainRead();
+        return RecordGuard(version, *second, part.view, id);
+      }
+    }
+  }
+  internal::Participant::ReleaseGuard(guard);
+  return RecordGuard();
 }
 
 // --- locking
@@ -413,7 +454,7 @@ void SessionCore::NoteChanged(uint64_t id, uint64_t link_before) {
 
 void SessionCore::MakeRoom(uint64_t entries) {
   if (changed_.room() < entries + ChangedRing::kCapacity / 4) [[unlikely]]
-    tidier_.Help();
+    tidier_.HelpIfIdle();
 }
 
 Result<bool> SessionCore::PublishSingle(PendingChange& change, uint64_t state,

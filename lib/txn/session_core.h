@@ -30,6 +30,7 @@
 #include "flagstone/record_id.h"
 #include "flagstone/status.h"
 #include "flagstone/transaction_options.h"
+#include "lib/base/memory_account.h"
 #include "lib/slab/slot_cache.h"
 #include "lib/slab/version_pool.h"
 #include "lib/txn/changed_ring.h"
@@ -76,6 +77,7 @@ struct SessionCounts {
 
 class SessionCore {
  public:
+  // RESOURCE_EXHAUSTED: StoreOptions::sessions_max, or memory.limit_bytes.
   static Result<std::unique_ptr<SessionCore>> Create(Engine& engine, Tidier& tidier);
   // No guard and no transaction is left.
   ~SessionCore();
@@ -175,7 +177,8 @@ class SessionCore {
     Status cause;
     bool updater_threw = false;  // it was rolled back for that
     std::vector<Write> writes;
-    WriteIndex write_of_id;  // once there are many of them
+    WriteIndex write_of_id;     // once there are many of them
+    base::MemoryCharge charge;  // for both, once there are more than kUnchargedWritesMax
   };
   // Of a write that came to nothing while a guard of this session was on it.
   struct WithheldSlot {
@@ -186,7 +189,8 @@ class SessionCore {
   };
   enum class Base : uint8_t { kNewestLive, kNewestDeleted };
 
-  SessionCore(Engine& engine, Tidier& tidier, internal::Participant& participant);
+  SessionCore(Engine& engine, Tidier& tidier, internal::Participant& participant,
+              base::MemoryCharge charge);
 
   // --- places
   // The part that `id` names in `table`, and where its home slot would lie; nullptr when it can
@@ -199,6 +203,10 @@ class SessionCore {
   // A guard on a slot found under a pin, in the free guard slot `guard`.
   RecordGuard GuardOn(std::atomic<uint64_t>& guard, internal::SlotHeader* slot,
                       const TablePart& part, RecordId id);
+  // The record at home or its newest version, guarded by `guard`, a free one, or by another one.
+  // Empty: to be looked for under a pin.
+  RecordGuard ReadWithoutPin(std::atomic<uint64_t>& guard, internal::SlotHeader* home,
+                             const TablePart& part, RecordId id);
   bool OwnGuardOn(const internal::SlotHeader* slot) const;
   // The part's cache of home slots, which is not empty then.
   Status ReserveHomeSlot(TablePart& part, slab::HomeSlotCache** reserved);
@@ -276,7 +284,9 @@ class SessionCore {
   Status SnapshotWasCut();
   Write* FindWrite(uint64_t id);
   // Makes room for one more write: after it, until AddWrite(), nothing of this can fail.
-  void ReserveWrite();
+  // RESOURCE_EXHAUSTED: a long list does not fit memory.limit_bytes.
+  Status ReserveWrite();
+  Status GrowWrites();
   void AddWrite(const Write& write);
   // Locks the record and adds the write; nullptr when it is absent.
   Result<Write*> WriteForChange(TableState& table, RecordId id, WriteKind kind, Base base);
@@ -290,6 +300,7 @@ class SessionCore {
   Engine& engine_;
   Tidier& tidier_;
   internal::Participant& participant_;
+  const base::MemoryCharge charge_;  // for what every session holds
 
   // owned by the user
   std::vector<std::unique_ptr<slab::HomeSlotCache>> home_caches_;  // by TablePart::cache_number

@@ -38,6 +38,10 @@ using internal::Timestamp;
 // From this many writes on, a transaction finds its own by a hash map instead of by looking at all.
 constexpr size_t kLinearWritesMax = 16;
 
+// A list of so many writes is kept by the session, uncounted: 100 KiB with its index. Longer ones
+// are charged, and freed with their transaction.
+constexpr size_t kUnchargedWritesMax = 1024;
+
 }  // namespace
 
 Status SessionCore::Begin(const TransactionOptions& options) {
@@ -203,14 +207,36 @@ void SessionCore::WriteIndex::Clear() {
   }
 }
 
-void SessionCore::ReserveWrite() {
+Status SessionCore::ReserveWrite() {
   std::vector<Write>& writes = transaction_.writes;
-  if (writes.size() == writes.capacity()) {
-    writes.reserve(std::max(kLinearWritesMax, 2 * writes.capacity()));
-  }
+  if (writes.size() == writes.capacity()) FLAGSTONE_RETURN_IF_ERROR(GrowWrites());
   if (writes.size() >= kLinearWritesMax) {
     transaction_.write_of_id.Reserve(writes.size() + 1, writes);
   }
+  return Status::Ok();
+}
+
+Status SessionCore::GrowWrites() {
+  std::vector<Write>& writes = transaction_.writes;
+  const size_t count = std::max(kLinearWritesMax, 2 * writes.capacity());
+  base::MemoryAccount* const account = engine_.options().account;
+  if (count <= kUnchargedWritesMax || account == nullptr) {
+    writes.reserve(count);
+    return Status::Ok();
+  }
+  // The index has 4 to 8 places of 4 bytes for each write. The charge of the shorter list goes when
+  // the longer one is there, as its memory does.
+  Result<base::MemoryCharge> charge = base::MemoryCharge::Take(
+      *account, MemoryComponent::kOther, count * (sizeof(Write) + 8 * sizeof(uint32_t)));
+  if (!charge.ok()) {
+    return Status::Error(StatusCode::kResourceExhausted,
+                         "the list of a transaction of " + std::to_string(writes.size()) +
+                             " writes cannot grow: " + std::string(charge.status().message()) +
+                             ", or commit in parts");
+  }
+  writes.reserve(count);
+  transaction_.charge = *std::move(charge);
+  return Status::Ok();
 }
 
 void SessionCore::AddWrite(const Write& write) {
@@ -257,13 +283,15 @@ Result<RecordId> SessionCore::TransactionInsert(TableState& table,
                                                 std::optional<uint32_t> size_class) {
   FLAGSTONE_RETURN_IF_ERROR(CheckRunning(table));
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
-  if (!Planted(PlantedBug::kRoomAfterTaking)) ReserveWrite();
+  if (!Planted(PlantedBug::kRoomAfterTaking)) {
+    if (Status room = ReserveWrite(); !room.ok()) return Fail(std::move(room));
+  }
   TablePart* part = nullptr;
   RecordId id;
   SlotHeader* home = nullptr;
   Status status = ChooseInsertPart(table, payload.size(), size_class, &part);
   if (status.ok()) status = PrepareInsert(*part, payload.data(), &id, &home);
-  if (Planted(PlantedBug::kRoomAfterTaking)) ReserveWrite();
+  if (Planted(PlantedBug::kRoomAfterTaking)) static_cast<void>(ReserveWrite());
   if (!status.ok()) {
     return status.code() == StatusCode::kInvalidArgument ? std::move(status)
                                                          : Fail(std::move(status));
@@ -279,7 +307,7 @@ Status SessionCore::TransactionInsertWithId(TableState& table, RecordId id,
   FLAGSTONE_RETURN_IF_ERROR(CheckWritable());
   TablePart* part = nullptr;
   SlotHeader* home = nullptr;
-  ReserveWrite();
+  if (Status room = ReserveWrite(); !room.ok()) return Fail(std::move(room));
   if (Status status = PrepareInsertWithId(table, id, payload, &part, &home); !status.ok()) {
     return status.code() == StatusCode::kInvalidArgument ? status : Fail(std::move(status));
   }
@@ -325,7 +353,7 @@ Result<SessionCore::Write*> SessionCore::WriteForChange(TableState& table, Recor
     return nullptr;
   };
   if (Locate(table, id.value(), &part) == nullptr) return answer_absent();
-  ReserveWrite();
+  if (Status room = ReserveWrite(); !room.ok()) return Fail(std::move(room));
   const slab::VersionUse use =
       kind == WriteKind::kDelete ? slab::VersionUse::kDelete : slab::VersionUse::kUpdate;
   if (Status room = ReserveVersionSlot(*part, use); !room.ok()) return Fail(std::move(room));
@@ -517,6 +545,10 @@ void SessionCore::EndTransaction() {
   participant_.home_reads = {};
   participant_.EndSnapshot();
   transaction_.running = false;
+  if (transaction_.writes.capacity() > kUnchargedWritesMax) [[unlikely]] {
+    std::vector<Write>().swap(transaction_.writes);
+    transaction_.charge.Release();
+  }
   transaction_.writes.clear();
   transaction_.write_of_id.Clear();
 }

@@ -36,6 +36,17 @@ constexpr int kCyclesInOneCallMax = 1024;
 constexpr timespec kBlockedCyclePause{0, 100'000};
 constexpr int kBlockedCyclesMax = 4096;
 
+// How long a cycle waits for readers' calls: some microseconds, longer than a call of a running
+// thread, then for what a yielded processor does at once. What then runs still is left to the next
+// cycle.
+constexpr uint32_t kSpinsForReader = 64;
+constexpr uint32_t kYieldsForReader = 8;
+constexpr uint32_t kPauseYields = ~uint32_t{0};  // Pause() of so long a wait yields
+
+// Slabs that go back to the system between two moments in which an insert can take the table's
+// mutex: about 2 ms.
+constexpr size_t kSlabsReturnedAtOnce = 16;
+
 // A cycle that has copied this much leaves the rest of its visits to the next one, so that long
 // records do not make a call of thousands of visits last for seconds. About 2 ms.
 constexpr uint64_t kCopiedBytesMax = 8 << 20;
@@ -80,7 +91,7 @@ void Tidier::Detach(SessionCore& session) {
       session.changed().Drain(ChangedRing::kCapacity,
                               [this](uint64_t id) { again_.push_back(id); });
     } catch (const std::bad_alloc&) {
-      RunLocked(kHelpRecordsMax);
+      RunLocked(kHelpRecordsMax, Patience::kYields);
     }
   }
   std::erase(sessions_, &session);
@@ -101,37 +112,52 @@ void Tidier::set_options(const TidierOptions& options) {
 
 bool Tidier::RunCycle(uint64_t records_max) {
   if (!mutex_.TryLock()) return false;
-  const uint64_t done = RunLocked(records_max);
+  const uint64_t done = RunLocked(records_max, Patience::kYields);
   mutex_.Unlock();
   return done > 0;
 }
 
+void Tidier::HelpIfIdle() {
+  if (!mutex_.TryLock()) return;
+  RunLocked(kHelpRecordsMax, Patience::kNone);
+  if (!held_up_) ++counters_.helped_cycles;
+  mutex_.Unlock();
+}
+
 void Tidier::Help() {
   base::MutexLock lock(&mutex_);
-  ++counters_.helped_cycles;
-  RunLocked(kHelpRecordsMax);
+  RunLocked(kHelpRecordsMax, Patience::kYields);
+  if (!held_up_) ++counters_.helped_cycles;
 }
 
 uint64_t Tidier::ReclaimNow() {
-  base::MutexLock lock(&mutex_);
-  const uint64_t before = counters_.versions_freed + counters_.records_reclaimed;
-  // What the first cycle unlinks, the second frees; what is queued behind it takes more.
+  std::optional<uint64_t> first;
+  uint64_t freed = 0;
+  // What the first cycle unlinks, the second frees; what is queued behind it takes more. One that
+  // was held up before says nothing: it sees what was changed before its barrier. What other
+  // threads free meanwhile counts as well.
   int idle = 0;
-  int blocked = 0;
+  int held_up_count = 0;
   for (int cycle = 0; cycle < kCyclesInOneCallMax && idle < 2; ++cycle) {
-    const uint64_t freed = counters_.versions_freed + counters_.records_reclaimed;
-    const uint64_t blocked_before = counters_.cycles_blocked;
-    RunLocked(kHelpRecordsMax);
-    if (counters_.cycles_blocked > blocked_before && ++blocked < kBlockedCyclesMax) {
-      // A reader that lost its processor in the middle of a call. It says nothing about what could
-      // be freed, and needs the processor more than this thread.
-      nanosleep(&kBlockedCyclePause, nullptr);
-      --cycle;
-      continue;
+    bool held_up = false;
+    {
+      base::MutexLock lock(&mutex_);
+      if (!first.has_value()) first = FreedCount();
+      const bool resumed = held_up_;
+      RunLocked(kHelpRecordsMax, Patience::kYields);
+      held_up = held_up_;
+      const uint64_t freed_before = std::exchange(freed, FreedCount() - *first);
+      idle = freed == freed_before && !resumed ? idle + 1 : 0;
     }
-    idle = counters_.versions_freed + counters_.records_reclaimed == freed ? idle + 1 : 0;
+    mutex_.LetWaitersIn();
+    if (!held_up || ++held_up_count == kBlockedCyclesMax) continue;
+    // A reader that lost its processor in the middle of a call. It says nothing about what could be
+    // freed, and needs the processor more than this thread.
+    nanosleep(&kBlockedCyclePause, nullptr);
+    --cycle;
+    idle = 0;
   }
-  return counters_.versions_freed + counters_.records_reclaimed - before;
+  return freed;
 }
 
 TidierCounters Tidier::counters() const {
@@ -142,15 +168,17 @@ TidierCounters Tidier::counters() const {
   for (SessionCore* session : sessions_) {
     counters.waiting_records += session->changed().waiting_count();
   }
-  counters.oldest_snapshot = needed_.oldest();
+  epoch::NeededTimestamps read;  // needed_ is as of the last cycle, and knows of retained history
+  read.Collect(engine_.registry().in_use(), engine_.commits().horizon());
+  counters.oldest_snapshot = read.oldest();
   return counters;
 }
 
 // --- the cycle
 
-uint64_t Tidier::RunLocked(uint64_t records_max) {
+uint64_t Tidier::RunLocked(uint64_t records_max, Patience patience) {
   try {
-    return RunSteps(records_max);
+    return RunSteps(records_max, patience);
   } catch (const std::bad_alloc&) {
     // Each step makes its room before it takes anything on: what it did not come to is in batch_,
     // in again_ or among the retiring slots, and the next cycle goes on with it.
@@ -159,39 +187,62 @@ uint64_t Tidier::RunLocked(uint64_t records_max) {
   }
 }
 
-uint64_t Tidier::RunSteps(uint64_t records_max) {
-  // 1. From now on no snapshot begins below the horizon, nor below the retained history.
-  RaiseFloors();
-  // 2. What was changed; all of it was published before the barrier.
-  GatherChanged(records_max);
-  CutOldSnapshots();
-  if (NothingToDo()) return 0;
-  ++counters_.cycles;
-  // 3. The barrier. Whoever is pinned across it may still see what was there before.
-  const auto participants = engine_.registry().in_use();
-  grace_.Start(participants, engine_.registry().barrier_kind());
-  for (uint32_t spin = 0; !grace_.Passed() && !Planted(PlantedBug::kPinsIgnored); ++spin) {
-    if (spin == 1024) {
-      ++counters_.cycles_blocked;
-      again_.insert(again_.end(), batch_.begin(), batch_.end());
-      batch_.clear();
-      return 1;
-    }
-    StdAtomics::Pause(spin % 64);
+uint64_t Tidier::RunSteps(uint64_t records_max, Patience patience) {
+  // 1. to 3., unless that was done and the cycle then held up.
+  if (!held_up_ && !StartCycle(records_max)) return 0;
+  // Whoever is pinned across the barrier may still see what was there before. One who loses his
+  // processor in a call holds up this cycle, not its successors: those calls are waited for that
+  // ran at the barrier, and not once more for others.
+  if (!GracePassed(patience)) {
+    if (!std::exchange(held_up_, true)) ++counters_.cycles_blocked;
+    return 1;
   }
+  held_up_ = false;
   // 4. What readers hold beyond their calls.
+  const auto participants = engine_.registry().in_use();
   guarded_.Collect(participants);
   needed_.Collect(participants, Planted(PlantedBug::kHistoryForgotten)
                                     ? settled_
                                     : std::min(settled_, retained_from_));
   // 5. Free what was unlinked before the barrier, 6. visit what was changed before it, and what
-  // waited for
-  //    a snapshot that has ended.
+  // waited for a snapshot that has ended.
   passes_.store(passes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   progress_ = FreeRetired();
   GatherDeferred(records_max);
   VisitAll();
   return progress_;
+}
+
+bool Tidier::StartCycle(uint64_t records_max) {
+  // 1. From now on no snapshot begins below the horizon, nor below the retained history.
+  RaiseFloors();
+  // 2. What was changed; all of it was published before the barrier.
+  GatherChanged(records_max);
+  CutOldSnapshots();
+  if (NothingToDo()) return false;
+  ++counters_.cycles;
+  versions_before_barrier_ = retiring_versions_.size();
+  homes_before_barrier_ = retiring_homes_.size();
+  // 3. The barrier.
+  grace_.Start(engine_.registry().in_use(), engine_.registry().barrier_kind());
+  return true;
+}
+
+bool Tidier::GracePassed(Patience patience) {
+  if (Planted(PlantedBug::kPinsIgnored)) return true;
+  // A call that is running lasts for less; once it was waited for in vain, its thread is not
+  // running.
+  const uint32_t spins = held_up_ ? 1 : kSpinsForReader;
+  for (uint32_t spin = 0; spin < spins; ++spin) {
+    if (grace_.Passed()) return true;
+    StdAtomics::Pause(0);
+  }
+  const uint32_t yields = patience == Patience::kYields ? kYieldsForReader : 0;
+  for (uint32_t yield = 0; yield < yields; ++yield) {
+    StdAtomics::Pause(kPauseYields);
+    if (grace_.Passed()) return true;
+  }
+  return false;
 }
 
 void Tidier::RaiseFloors() {
@@ -288,12 +339,19 @@ void Tidier::CutOldSnapshots() {
 
 uint64_t Tidier::FreeRetired() {
   uint64_t freed = 0;
-  for (const RetiredVersion& retired : retiring_versions_) ++retired_counts_[retired.size_class];
+  // Those retired while the cycle was held up stay for the next one.
+  const std::span versions = std::span(retiring_versions_).first(versions_before_barrier_);
+  const std::span homes = std::span(retiring_homes_).first(homes_before_barrier_);
+  for (const RetiredVersion& retired : versions) ++retired_counts_[retired.size_class];
   for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
     freed_versions_[size_class].reserve(std::exchange(retired_counts_[size_class], 0));
   }
-  freed_homes_.reserve(retiring_homes_.size());
-  std::erase_if(retiring_versions_, [&](const RetiredVersion& retired) {
+  freed_homes_.reserve(homes.size());
+  const auto erase = [](auto& list, size_t count, const auto& is_freed) {
+    const auto end = list.begin() + static_cast<long>(count);
+    list.erase(std::remove_if(list.begin(), end, is_freed), end);
+  };
+  erase(retiring_versions_, versions.size(), [&](const RetiredVersion& retired) {
     const internal::SlotGeometry& geometry =
         engine_.class_state(retired.size_class)->space->geometry();
     if (guarded_.Holds(reinterpret_cast<uint64_t>(geometry.At(retired.link))) &&
@@ -319,7 +377,7 @@ uint64_t Tidier::FreeRetired() {
     freed += freed_homes_.size();
     freed_homes_.clear();
   };
-  std::erase_if(retiring_homes_, [&](const RetiredHome& retired) {
+  erase(retiring_homes_, homes.size(), [&](const RetiredHome& retired) {
     const internal::SlotGeometry& geometry = retired.part->view.geometry;
     const SlotHeader* home =
         geometry.HomeAt(retired.slot >> geometry.index_bits, retired.slot & geometry.index_mask);
@@ -464,51 +522,93 @@ Visit Tidier::Tidy(TablePart& part, SlotHeader& home, uint64_t id, uint64_t* lin
 // --- giving memory back
 
 uint64_t Tidier::CompactStorage() {
-  base::MutexLock lock(&mutex_);
-  const auto mapped_bytes = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    uint64_t extents = 0;
-    uint64_t bytes_returned_in_parts = 0;
-    for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
-      if (const ClassState* state = engine_.class_state(size_class)) {
-        const slab::ExtentCounts counts = state->space->counts();
-        extents += counts.home_mapped - counts.home_returned + counts.version_mapped;
-        bytes_returned_in_parts += counts.home_bytes_returned_in_parts;
-      }
-    }
-    return extents * kExtentBytes - bytes_returned_in_parts;
-  };
-  const uint64_t before = mapped_bytes();
-  // Bring home and free: what one cycle unlinks, the next one frees.
-  int quiet = 0;
-  const int cycles_max =
-      Planted(PlantedBug::kCompactionAwaitsQuiet) ? 1 << 30 : kCyclesInOneCallMax;
-  for (int cycle = 0; cycle < cycles_max && quiet < 2; ++cycle) {
-    quiet = RunLocked(kHelpRecordsMax) == 0 ? quiet + 1 : 0;
-  }
-  std::vector<slab::TableSlots*> retracted;
+  base::MutexLock compacting(&compacting_);
+  const uint64_t before = MappedBytes();
+  // 1. What can come home comes home, and what can be freed is.
+  BringAllHome();
+  // 2. Slabs without a record leave their tables.
+  const std::vector<slab::TableSlots*> retracted = RetractEmptySlabs();
+  // 3. Once nobody is in them, their memory goes.
+  if (!retracted.empty()) ReturnRetracted(retracted);
+  // 4. The empty pages of those that stay, and extents of versions, which nobody can be in.
   for (uint16_t number = 1; engine_.table(number) != nullptr; ++number) {
     for (auto& part : engine_.table(number)->parts) {
       TablePart* const at = part.load(std::memory_order_acquire);
-      if (at != nullptr && at->slots.RetractEmptySlabs() > 0) retracted.push_back(&at->slots);
       if (at != nullptr) at->slots.ReturnSparsePages();
-    }
-  }
-  if (!retracted.empty()) {
-    const auto participants = engine_.registry().in_use();
-    grace_.Start(participants, engine_.registry().barrier_kind());
-    for (uint32_t spin = 0; !grace_.Passed(); ++spin) StdAtomics::Pause(spin);
-    guarded_.Collect(participants);
-    for (slab::TableSlots* slots : retracted) {
-      slots->ReturnRetracted([this](uint64_t from, uint64_t to) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-        return guarded_.HoldsAnyIn(from, to);
-      });
     }
   }
   for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
     if (ClassState* state = engine_.class_state(size_class)) state->versions.ReturnEmptyExtents();
   }
-  const uint64_t after = mapped_bytes();
+  const uint64_t after = MappedBytes();
   return before > after ? before - after : 0;
+}
+
+uint64_t Tidier::MappedBytes() const {
+  uint64_t extents = 0;
+  uint64_t bytes_returned_in_parts = 0;
+  for (uint32_t size_class = 0; size_class < kSizeClassCount; ++size_class) {
+    if (const ClassState* state = engine_.class_state(size_class)) {
+      const slab::ExtentCounts counts = state->space->counts();
+      extents += counts.home_mapped - counts.home_returned + counts.version_mapped;
+      bytes_returned_in_parts += counts.home_bytes_returned_in_parts;
+    }
+  }
+  return extents * kExtentBytes - bytes_returned_in_parts;
+}
+
+void Tidier::BringAllHome() {
+  // What one cycle unlinks, the next one frees.
+  int quiet = 0;
+  const int cycles_max =
+      Planted(PlantedBug::kCompactionAwaitsQuiet) ? 1 << 30 : kCyclesInOneCallMax;
+  for (int cycle = 0; cycle < cycles_max && quiet < 2; ++cycle) {
+    bool held_up = false;
+    {
+      base::MutexLock lock(&mutex_);
+      const bool resumed = held_up_;
+      const uint64_t progress = RunLocked(kHelpRecordsMax, Patience::kYields);
+      quiet = progress == 0 && !resumed ? quiet + 1 : 0;
+      held_up = held_up_;
+    }
+    if (held_up) nanosleep(&kBlockedCyclePause, nullptr);
+    mutex_.LetWaitersIn();
+  }
+}
+
+std::vector<slab::TableSlots*> Tidier::RetractEmptySlabs() {
+  std::vector<slab::TableSlots*> retracted;
+  for (uint16_t number = 1; engine_.table(number) != nullptr; ++number) {
+    for (auto& part : engine_.table(number)->parts) {
+      TablePart* const at = part.load(std::memory_order_acquire);
+      if (at != nullptr && at->slots.RetractEmptySlabs() > 0) retracted.push_back(&at->slots);
+    }
+  }
+  return retracted;
+}
+
+void Tidier::ReturnRetracted(const std::vector<slab::TableSlots*>& retracted) {
+  const auto participants = engine_.registry().in_use();
+  epoch::GracePeriod<StdAtomics> grace;
+  grace.Start(participants, engine_.registry().barrier_kind());
+  for (uint32_t spin = 0; !grace.Passed(); ++spin) StdAtomics::Pause(spin);
+  // A visit has no pin: it looks up the owner of a slab, then loads an ID there, within one cycle.
+  // The cycle that found one of these slabs owned has ended when the mutex is free.
+  { base::MutexLock cycle_that_may_run(&mutex_); }
+  epoch::GuardedSlots guarded;
+  guarded.Collect(participants);
+  for (slab::TableSlots* slots : retracted) {
+    for (bool more = true; more;) {
+      more = false;
+      size_t returned = 0;
+      slots->ReturnRetracted([&](uint64_t from, uint64_t to) {
+        if (guarded.HoldsAnyIn(from, to)) return true;
+        more = returned == kSlabsReturnedAtOnce;
+        returned += more ? 0 : 1;
+        return more;  // left to the next piece
+      });
+    }
+  }
 }
 
 }  // namespace flagstone::txn

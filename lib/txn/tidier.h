@@ -8,7 +8,9 @@
 //                after the store that sent readers elsewhere, and only if no guard names the slot.
 //             2. Versions are dropped only if no active snapshot, no snapshot yet to begin and no
 //                retained timestamp reads them.
-//             3. A cycle never waits for a reader: it stops and the next one takes up its work.
+//             3. A cycle never waits long for a reader: it is held up, and goes on, without another
+//                barrier, when it is asked again and the calls that were running then have ended.
+//             4. The mutex is held for one cycle at most, whatever the size of the store.
 // Threads     Any thread may call; one runs, the others return or wait as they asked.
 // Cost        About 25 ns for each changed record, plus the barrier (0.4 to 14 us) for each cycle;
 //             for records of kilobytes what it takes to copy them.
@@ -46,7 +48,7 @@ struct TidierOptions {
 
 struct TidierCounters {
   uint64_t cycles = 0;
-  uint64_t cycles_blocked = 0;  // a reader was pinned across the barrier
+  uint64_t cycles_blocked = 0;  // of these, held up by a reader in the middle of a call
   uint64_t visits = 0;
   uint64_t homecomings = 0;
   uint64_t versions_freed = 0;
@@ -72,12 +74,18 @@ class Tidier {
   // One cycle of at most `records_max` visits; false when it got nothing done, or when another
   // thread is at it.
   bool RunCycle(uint64_t records_max);
-  // From a session whose list is filling up: runs a cycle, or waits for the one that is running.
+  // From a session whose list is filling up and has room left: runs a cycle, unless another thread
+  // is at it. Waits for nobody; while a reader holds the cycle up it is a look at that reader's
+  // pin.
+  void HelpIfIdle();
+  // From a session whose list is full, or has run ahead too far: runs a cycle, or waits for the one
+  // that is running.
   void Help();
   // From a session that got no memory: cycles until nothing more comes free. How many slots did.
   uint64_t ReclaimNow();
 
   // Brings everything home that can be, then gives the memory of empty slabs back. Bytes returned.
+  // In pieces: the mutex is held for one cycle at a time, that of a table or pool for some slabs.
   uint64_t CompactStorage();
 
   // Cycles that were not held up, so far. Any thread, without the mutex.
@@ -109,9 +117,22 @@ class Tidier {
     internal::Timestamp horizon;
   };
 
-  // Returns the progress: visits that need no other one, slots freed.
-  uint64_t RunLocked(uint64_t records_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  uint64_t RunSteps(uint64_t records_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether a cycle gives its processor away to a reader that may have lost its own in a call.
+  enum class Patience : uint8_t { kNone, kYields };
+  // Returns the progress: visits that need no other one, slots freed; 1 when it is held up.
+  uint64_t RunLocked(uint64_t records_max, Patience patience) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  uint64_t RunSteps(uint64_t records_max, Patience patience) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Steps 1 to 3 up to the barrier. False: there is nothing to do.
+  bool StartCycle(uint64_t records_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool GracePassed(Patience patience) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  uint64_t FreedCount() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return counters_.versions_freed + counters_.records_reclaimed;
+  }
+  // The pieces of CompactStorage().
+  void BringAllHome();
+  std::vector<slab::TableSlots*> RetractEmptySlabs();
+  void ReturnRetracted(const std::vector<slab::TableSlots*>& retracted);
+  uint64_t MappedBytes() const;
   // So that push_back() cannot fail in the middle of a change.
   template <typename T>
   static void MakeRoom(std::vector<T>& list, size_t count);
@@ -135,6 +156,8 @@ class Tidier {
   // set at open
   Engine& engine_;
 
+  base::Mutex compacting_;  // one compaction at a time; taken before mutex_
+
   mutable base::Mutex mutex_;
   TidierOptions options_ ABSL_GUARDED_BY(mutex_);
   std::vector<SessionCore*> sessions_ ABSL_GUARDED_BY(mutex_);
@@ -149,7 +172,11 @@ class Tidier {
   std::vector<RetiredVersion> retiring_versions_ ABSL_GUARDED_BY(mutex_);
   std::vector<RetiredHome> retiring_homes_ ABSL_GUARDED_BY(mutex_);
 
-  // Of one cycle.
+  // Of one cycle. While it is held up, batch_ is what was changed before its barrier, and of the
+  // retiring slots so many were unlinked before it.
+  bool held_up_ ABSL_GUARDED_BY(mutex_) = false;
+  size_t versions_before_barrier_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t homes_before_barrier_ ABSL_GUARDED_BY(mutex_) = 0;
   epoch::GracePeriod<internal::StdAtomics> grace_ ABSL_GUARDED_BY(mutex_);
   epoch::GuardedSlots guarded_ ABSL_GUARDED_BY(mutex_);
   epoch::NeededTimestamps needed_ ABSL_GUARDED_BY(mutex_);

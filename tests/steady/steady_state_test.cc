@@ -3,8 +3,12 @@
 //       thread running beside it, which is not counted.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -50,9 +54,12 @@ class SteadyStateTest : public testing::TestWithParam<MaintenanceMode> {
     EXPECT_EQ(allocations.count(), 0u);
     Settle();
     const SyscallReport calls = CountSyscalls(code);
-    if (!calls.counted) std::printf("system calls: %s\n", calls.ToString().c_str());
+    if (!calls.counted) {
+      // Allocations were counted all the same. This is no proof, and says so.
+      ASSERT_FALSE(calls.not_counted_because.empty());
+      GTEST_SKIP() << calls.ToString();
+    }
     EXPECT_EQ(calls.count, 0u) << calls.ToString();
-    EXPECT_TRUE(calls.counted || !calls.not_counted_because.empty());
   }
 
   Store store_;
@@ -106,6 +113,85 @@ TEST_P(SteadyStateTest, Update) {
       static_cast<void>(session_.UpdateTo(table_, ids_[i], Row{{i}}));
     }
   });
+}
+
+// A reader thread that holds guards in turn, two at a time.
+class GuardHolder {
+ public:
+  GuardHolder(Store& store, const RecordTableOf<Row>& table, const std::vector<RecordId>& ids)
+      : thread_([this, &store, &table, &ids] {
+          Reader reader = *store.NewReader();
+          TypedGuard<Row> guards[2];
+          for (uint64_t i = 0; !stop_.load(std::memory_order_relaxed); ++i) {
+            guards[i % 2].Release();
+            guards[i % 2] = reader.Get(table, ids[i % ids.size()]);
+            if (!guards[i % 2]) std::abort();
+          }
+        }) {}
+  ~GuardHolder() {
+    stop_.store(true);
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+// What: beside a reader that holds guards a writer makes no system call. On fewer processors than
+// threads
+//       a pool's lock may be held by a thread that lost its processor: then that block waits
+//       (futex), so one block in twenty is let off.
+TEST_P(SteadyStateTest, UpdatesBesideAReaderThatHoldsGuards) {
+  if (GetParam() == MaintenanceMode::kCallerDriven) return;
+  const GuardHolder holder(store_, table_, ids_);
+  constexpr int kBlocks = 200;
+  int blocks_with_calls = 0;
+  std::string calls_seen;
+  for (int block = 0; block < kBlocks + 10; ++block) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    const SyscallReport calls = CountSyscalls([&] {
+      for (size_t i = 0; i < 1'000; ++i) {
+        static_cast<void>(session_.UpdateTo(table_, ids_[(block + 7 * i) % ids_.size()], Row{{i}}));
+      }
+    });
+    if (!calls.counted) GTEST_SKIP() << calls.ToString();
+    if (block < 10 || calls.count == 0) continue;  // warm
+    ++blocks_with_calls;
+    calls_seen += calls.ToString() + "; ";
+  }
+  std::printf("%d of %d blocks with system calls: %s\n", blocks_with_calls, kBlocks,
+              calls_seen.c_str());
+  EXPECT_LE(blocks_with_calls, kBlocks / 20) << calls_seen;
+}
+
+// What: a writer faster than maintenance makes a few system calls for each 16,384 versions that it
+// is
+//       ahead: the barrier of the cycle that it does itself, the wait for one that is running.
+//       Whether readers hold guards does not matter: they hold up no cycles to speak of.
+TEST_P(SteadyStateTest, AWriterFasterThanMaintenanceBesideAReaderThatHoldsGuards) {
+  if (GetParam() == MaintenanceMode::kCallerDriven) return;
+  const GuardHolder holder(store_, table_, ids_);
+  constexpr uint64_t kUpdates = 2'000'000;
+  const auto code = [this] {
+    for (uint64_t i = 0; i < kUpdates; ++i) {
+      static_cast<void>(session_.UpdateTo(table_, ids_[i * 7 % ids_.size()], Row{{i}}));
+    }
+  };
+  code();
+  const MaintenanceStatistics before = store_.Statistics().maintenance;
+  const auto start = std::chrono::steady_clock::now();
+  const SyscallReport calls = CountSyscalls(code);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  const MaintenanceStatistics after = store_.Statistics().maintenance;
+  if (!calls.counted) GTEST_SKIP() << calls.ToString();
+  const uint64_t cycles = after.cycles - before.cycles;
+  const uint64_t held_up = after.cycles_blocked - before.cycles_blocked;
+  std::printf("%.3f s: %s; %d cycles, %d held up, %d by the writer\n", took.count(),
+              calls.ToString().c_str(), static_cast<int>(cycles), static_cast<int>(held_up),
+              static_cast<int>(after.helped_cycles - before.helped_cycles));
+  EXPECT_LE(calls.count, kUpdates / 4'096) << calls.ToString();
+  EXPECT_LE(held_up, cycles / 4 + 5);
 }
 
 TEST_P(SteadyStateTest, Transaction) {

@@ -1,5 +1,6 @@
 #include "tests/support/store_fears.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <future>
@@ -72,6 +73,59 @@ std::string CompactBesideAPinnedReader(std::chrono::milliseconds limit) {
   reader.core().participant().Unpin();
   if (!compacted.get()) return "CompactStorage() failed beside a reader";
   return ended ? "" : "CompactStorage() goes on as long as a reader does";
+}
+
+std::string CompactBesideNewSessions(std::string* text) {
+  StoreOptions options = TestStoreOptions();
+  options.memory.limit_bytes = 512 << 20;
+  Store store = *Store::OpenInMemory(options);
+  const auto table = *store.CreateTableOf<Row>("rows");
+  std::vector<RecordId> ids;
+  {
+    Session session = *store.NewSession();
+    std::vector<RecordId> gone;
+    for (uint64_t i = 0; i < 2'500'000; ++i) {
+      const RecordId id = *session.Insert(table, RowOf(i));
+      (i % 500 == 0 ? ids : gone).push_back(id);
+    }
+    for (const RecordId id : gone) static_cast<void>(session.Delete(table, id));
+  }
+  Settle(store);
+  Session writer = *store.NewSession();
+  std::atomic<bool> begun{false};
+  std::atomic<bool> ended{false};
+  std::thread compaction([&] {
+    begun.store(true);
+    static_cast<void>(store.CompactStorage());
+    ended.store(true);
+  });
+  while (!begun.load()) std::this_thread::yield();
+  uint64_t sessions = 0;
+  uint64_t updates = 0;
+  int64_t longest_wait_ns = 0;
+  const int64_t start = SystemClock().MonotonicNanos();
+  int64_t before = start;
+  while (!ended.load()) {
+    const Session session = *store.NewSession();
+    for (int i = 0; i < 256; ++i, ++updates) {
+      static_cast<void>(writer.UpdateTo(table, ids[updates % ids.size()], RowOf(updates)));
+    }
+    const int64_t now = SystemClock().MonotonicNanos();
+    longest_wait_ns = std::max(longest_wait_ns, now - before);
+    before = now;
+    if (!ended.load()) ++sessions;
+  }
+  const int64_t took_ns = SystemClock().MonotonicNanos() - start;
+  compaction.join();
+  const uint64_t returned = store.Statistics().pages.bytes_returned_in_parts;
+  *text = std::to_string(sessions) + " sessions and " + std::to_string(updates) +
+          " updates beside a compaction of " + std::to_string(took_ns / 1'000'000) + " ms, " +
+          std::to_string(returned >> 20) + " MiB; the longest wait " +
+          std::to_string(longest_wait_ns / 1'000) + " us";
+  if (returned < uint64_t{200} << 20) return "too little to compact: " + *text;
+  // One session and 16,384 updates are what a store that is closed meanwhile lets through.
+  if (sessions < 100 || updates < 3 * 16'384) return "closed meanwhile: " + *text;
+  return "";
 }
 
 std::string ReadStatesOfThePast() {
@@ -164,6 +218,34 @@ std::string BeginAgainAtTheSameTimestamp() {
     txn.Rollback();
   }
   return "";
+}
+
+std::string BeginOftenAfterACut() {
+  base::ManualClock clock(kStart);
+  StoreOptions options = TestStoreOptions();
+  options.clock = &clock;
+  options.snapshots.age_max = std::chrono::seconds(10);
+  Store store = *Store::OpenInMemory(options);
+  Session writer = *store.NewSession();
+  Session reader = *store.NewSession();
+  const auto table = *store.CreateTableOf<Row>("rows");
+  const RecordId id = *writer.Insert(table, RowOf(7));
+  Transaction cut = *reader.Begin();
+  const uint64_t timestamp = cut.snapshot_timestamp();
+  for (int i = 0; i < 3; ++i) {
+    static_cast<void>(store.Maintain());
+    clock.AdvanceSeconds(8);
+  }
+  if (cut.Get(table, id).code() != StatusCode::kSnapshotTooOld) return "not given up";
+  uint64_t refused = 0;
+  // The serial tells apart so many snapshots of one timestamp: as many again, and again.
+  for (int i = 0; i < 3 << internal::kSnapshotSerialBits; ++i) {
+    Transaction txn = *reader.Begin();
+    if (txn.snapshot_timestamp() != timestamp) return "another timestamp";
+    if (txn.Get(table, id).code() == StatusCode::kSnapshotTooOld) ++refused;
+    txn.Rollback();
+  }
+  return refused == 0 ? "" : std::to_string(refused) + " fresh snapshots were too old at once";
 }
 
 std::string GuardASlotOfAnEmptySlab() {
@@ -298,6 +380,7 @@ std::string SplitSparseExtents(PageKind kind) {
   }
   uint64_t mapped = 0;
   for (const uint64_t bytes : full.pages.bytes_by_kind) mapped += bytes;
+  mapped += full.memory.component_used_bytes[MemoryComponent::kOther];
   if (full.memory.used_bytes != mapped) return "pages in use are not charged";
   return look();
 }

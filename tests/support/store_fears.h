@@ -18,6 +18,11 @@ std::string CompactBesideWriters(std::chrono::milliseconds limit);
 // The same while a reader is in the middle of a call, which each cycle waits for in vain.
 std::string CompactBesideAPinnedReader(std::chrono::milliseconds limit);
 
+// While CompactStorage() works on a large sparse store, sessions are opened and records are
+// changed: far more than what the longest wait of a maintenance cycle allows. Numbers of both in
+// *text.
+std::string CompactBesideNewSessions(std::string* text);
+
 // Every state within history_retention can be read, and one before it is refused, not guessed.
 std::string ReadStatesOfThePast();
 
@@ -27,6 +32,10 @@ std::string BeginWhileAnOldSnapshotIsCut();
 // A session's second snapshot does not inherit the age of its first, though both read the same
 // timestamp.
 std::string BeginAgainAtTheSameTimestamp();
+
+// One snapshot is given up in a store that then commits nothing: later ones of that session,
+// however many, are not.
+std::string BeginOftenAfterACut();
 
 // The memory of an empty slab stays while a guard names one of its slots, and goes when it ends.
 std::string GuardASlotOfAnEmptySlab();

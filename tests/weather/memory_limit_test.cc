@@ -189,6 +189,65 @@ TEST_F(MemoryLimitTest, AReaderHeldUpInACallDoesNotMakeAnUpdateFail) {
   }
 }
 
+// What: what sessions hold is within the limit: the one that does not fit is refused, and names the
+//       option; what ended sessions held is there for others.
+TEST(MemoryLimitOfSessionsTest, ASessionThatDoesNotFitIsRefused) {
+  StoreOptions options = TestStoreOptions();
+  options.memory.limit_bytes = 16 << 20;
+  Store store = *Store::OpenInMemory(options);
+  std::vector<Session> sessions;
+  for (int i = 0; i < 200; ++i) {
+    Result<Session> session = store.NewSession();
+    if (!session.ok()) {
+      ExpectError(session.status(), StatusCode::kResourceExhausted,
+                  {"a session does not fit", "limit_bytes (16777216)"});
+      break;
+    }
+    sessions.push_back(*std::move(session));
+  }
+  EXPECT_GT(sessions.size(), 90u);
+  EXPECT_LT(sessions.size(), 120u);
+  const uint64_t used = store.Statistics().memory.component_used_bytes[MemoryComponent::kOther];
+  EXPECT_GE(used, sessions.size() * (128 << 10));
+  EXPECT_EQ(used, store.Statistics().memory.used_bytes);
+  sessions.pop_back();
+  EXPECT_TRUE(store.NewSession().ok());
+  sessions.clear();
+  EXPECT_EQ(store.Statistics().memory.used_bytes, 0u);
+}
+
+// What: the list of a long transaction is charged while it runs; one that does not fit rolls it
+// back.
+TEST(MemoryLimitOfSessionsTest, TheListOfALongTransactionIsCounted) {
+  StoreOptions options = TestStoreOptions();
+  options.memory.limit_bytes = 24 << 20;
+  Store store = *Store::OpenInMemory(options);
+  const auto table = *store.CreateTableOf<int64_t>("numbers");
+  Session session = *store.NewSession();
+  const auto other = [&store] {
+    return store.Statistics().memory.component_used_bytes[MemoryComponent::kOther];
+  };
+  const uint64_t before = other();
+  {
+    Transaction transaction = *session.Begin();
+    for (int64_t i = 0; i < 1'000; ++i) ASSERT_TRUE(transaction.Insert(table, i).ok());
+    EXPECT_EQ(other(), before);
+    for (int64_t i = 0; i < 9'000; ++i) ASSERT_TRUE(transaction.Insert(table, i).ok());
+    EXPECT_GE(other(), before + 10'000 * 64);
+    ASSERT_TRUE(transaction.Commit().ok());
+  }
+  EXPECT_EQ(other(), before);
+  Transaction transaction = *session.Begin();
+  Status failed;
+  for (int64_t i = 0; i < 1'000'000 && failed.ok(); ++i) {
+    failed = transaction.Insert(table, i).status();
+  }
+  ExpectError(failed, StatusCode::kResourceExhausted,
+              {"the list of a transaction of", "limit_bytes", "commit in parts"});
+  EXPECT_FALSE(transaction.running());
+  EXPECT_EQ(other(), before);
+}
+
 // What: a record that is changed again and again, in a store whose service calls no maintenance,
 //       keeps the versions of one stretch of changes and not all of them.
 TEST_F(MemoryLimitTest, OneHotRecordDoesNotFillTheStore) {

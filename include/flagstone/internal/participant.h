@@ -139,7 +139,11 @@ struct BasicParticipant {
   }
   // Starts reading at `at`; false when it lies below the floor and its versions may be gone.
   bool BeginSnapshotAt(Timestamp at, const Atomic<uint64_t>& floor) {
-    A::Announce(snapshot, SnapshotWord(at, ++snapshot_serial), barrier_kind);
+    // The serial comes round: the word of a snapshot that was given up is no other one's.
+    if (SnapshotWord(at, ++snapshot_serial) == snapshot_cut.load(std::memory_order_relaxed)) {
+      ++snapshot_serial;
+    }
+    A::Announce(snapshot, SnapshotWord(at, snapshot_serial), barrier_kind);
     if (at >= floor.load(std::memory_order_acquire)) return true;
     EndSnapshot();
     return false;

@@ -74,6 +74,67 @@ TEST_F(TidierTest, APinnedReaderPutsTheWorkOffAndLosesNone) {
   EXPECT_EQ(Counts().homecomings, 100u);
 }
 
+// What: a cycle that a reader's call holds up waits for that call, not for the ones that follow it,
+// and
+//       pays for one barrier.
+TEST_F(TidierTest, ACycleThatIsHeldUpWaitsForTheCallsThatHeldItUp) {
+  Reader reader = *store_.NewReader();
+  UpdateAll();
+  reader.core().participant().Pin();
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(store_.Maintain());
+  EXPECT_EQ(Counts().cycles, 1u);
+  EXPECT_EQ(Counts().cycles_blocked, 1u);
+  reader.core().participant().Unpin();
+  reader.core().participant().Pin();
+  EXPECT_TRUE(store_.Maintain());
+  EXPECT_EQ(Counts().homecomings, 100u);
+  reader.core().participant().Unpin();
+}
+
+// What: a record that changes between the barrier and the end of the calls it waits for is visited
+// by the
+//       cycle after.
+TEST_F(TidierTest, WhatChangesWhileACycleIsHeldUpIsLeftToTheNext) {
+  Reader reader = *store_.NewReader();
+  UpdateAll();
+  reader.core().participant().Pin();
+  EXPECT_TRUE(store_.Maintain());
+  UpdateAll();
+  reader.core().participant().Unpin();
+  static_cast<void>(store_.Maintain());
+  EXPECT_EQ(Counts().visits, 100u);
+  EXPECT_EQ(Counts().homecomings, 0u);
+  EXPECT_TRUE(store_.Maintain());
+  EXPECT_EQ(Counts().homecomings, 100u);
+}
+
+// What: a read beside other guards of its session holds no cycle up: it is answered without a pin,
+// at
+//       home and by the newest version.
+TEST_F(TidierTest, AReadBesideAGuardTakesNoPin) {
+  ASSERT_TRUE(*session_.UpdateTo(table_, ids_[2], int64_t{7}));
+  Reader reader = *store_.NewReader();
+  const auto& pin = reader.core().participant().pin;
+  const uint64_t before = pin.load();
+  const TypedGuard<int64_t> first = reader.Get(table_, ids_[0]);
+  const TypedGuard<int64_t> second = reader.Get(table_, ids_[1]);
+  const TypedGuard<int64_t> third = reader.Get(table_, ids_[2]);
+  EXPECT_EQ(*second, 1);
+  EXPECT_EQ(*third, 7);
+  EXPECT_EQ(pin.load(), before);
+}
+
+TEST_F(TidierTest, TheOldestSnapshotIsTheHorizonUntilAnOlderOneIsRead) {
+  EXPECT_EQ(store_.Statistics().oldest_snapshot, store_.Statistics().horizon);
+  Session other = *store_.NewSession();
+  Transaction snapshot = *other.Begin();
+  UpdateAll();
+  EXPECT_EQ(store_.Statistics().oldest_snapshot, snapshot.snapshot_timestamp());
+  EXPECT_LT(store_.Statistics().oldest_snapshot, store_.Statistics().horizon);
+  snapshot.Rollback();
+  EXPECT_EQ(store_.Statistics().oldest_snapshot, store_.Statistics().horizon);
+}
+
 TEST_F(TidierTest, VersionsKeptForASnapshotAreVisitedAgainWhenItEnds) {
   Session other = *store_.NewSession();
   Transaction snapshot = *other.Begin();
