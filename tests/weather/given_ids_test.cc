@@ -189,7 +189,7 @@ TEST_F(GivenIdsTest, AFarIdTakesOneExtentAndARefusedOneTakesNothing) {
   // What lies between is used like any other memory.
   int64_t count = 0;
   while (session.Insert(tables[count % 2], count).ok()) ++count;
-  EXPECT_GT(count, 29 * 65'536);
+  EXPECT_GT(count, 27 * 65'536);
   EXPECT_EQ(*session.Get(tables[0], at(25, 5, home_class)), 2);
 }
 
