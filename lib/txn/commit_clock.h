@@ -25,7 +25,7 @@
 
 namespace flagstone::txn {
 
-template <typename A, size_t kMarks = 512>
+template <typename A, size_t kMarks = 512, uint32_t kPausesBeforeMark = 16>
 class BasicCommitClock {
  public:
   // Before the first commit: the horizon is at `last`.
@@ -44,7 +44,7 @@ class BasicCommitClock {
  private:
   // No read of a settled record touches either.
   alignas(64) typename A::template Atomic<uint64_t> next_;
-  base::BasicOrderedCompletion<A, kMarks> completed_;
+  base::BasicOrderedCompletion<A, kMarks, kPausesBeforeMark> completed_;
 };
 
 using CommitClock = BasicCommitClock<internal::StdAtomics>;

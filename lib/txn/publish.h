@@ -64,8 +64,8 @@ inline void AwaitSettled(const internal::BasicSlotHeader<A>& home, uint64_t link
 }
 
 // One commit: `publish(at)` stores all of its versions. Returns when the horizon covers them.
-template <typename A, size_t kMarks, typename Publish>
-inline internal::Timestamp CommitInOrder(BasicCommitClock<A, kMarks>& clock, Publish&& publish) {
+template <typename Clock, typename Publish>
+inline internal::Timestamp CommitInOrder(Clock& clock, Publish&& publish) {
   const internal::Timestamp at = clock.Reserve();
   publish(at);
   clock.Complete(at);

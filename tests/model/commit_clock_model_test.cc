@@ -18,7 +18,7 @@ enum class ClockDefect : uint8_t { kNone, kHorizonFirst, kOrderIgnored, kCount }
 
 struct CommitLog {
   // Fewer marks than commits, so that one waits for its mark's place.
-  txn::BasicCommitClock<ModelAtomics, 2> clock;
+  txn::BasicCommitClock<ModelAtomics, 2, 1> clock;
   std::array<ModelCell<uint64_t>, 5> stored;  // by timestamp
 };
 

@@ -104,7 +104,7 @@ inline constexpr VersionLink kVersions = 7;  // numbers 1 to 7; the last is main
 
 struct ModelStore {
   using ModelParticipant = internal::BasicParticipant<ModelAtomics, 2>;
-  using Clock = txn::BasicCommitClock<ModelAtomics, 4>;
+  using Clock = txn::BasicCommitClock<ModelAtomics, 4, 1>;
 
   ModelStore(BarrierKind kind, Defect broken) : defect(broken), clock(1) {
     for (int i = 0; i < kParticipants; ++i) {

@@ -22,7 +22,7 @@ struct StoppedAtPause {
   static inline std::function<void()> during_pause;
 };
 
-using Completion = BasicOrderedCompletion<StoppedAtPause, 4>;
+using Completion = BasicOrderedCompletion<StoppedAtPause, 4, 0>;
 
 TEST(OrderedCompletionTest, InTurnNobodyPauses) {
   Completion completion(10);
