@@ -52,7 +52,7 @@ TEST(CommitClockTest, ManyThreadsLeaveNoGap) {
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&] {
       for (uint64_t commit = 0; commit < kCommits; ++commit) {
-        const Timestamp at = CommitInOrder<StdAtomics>(
+        const Timestamp at = CommitInOrder(
             clock, [&](Timestamp now) { published[now].fetch_add(1, std::memory_order_relaxed); });
         ASSERT_GE(clock.horizon(), at);
       }
