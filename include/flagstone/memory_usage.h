@@ -54,10 +54,11 @@ struct PerMemoryComponent {
 };
 
 struct MemoryOptions {
-  // The most bytes the store may use for all that is counted. At least 4 MiB.
+  // The most bytes the store may use for all that is counted. At least 5 MiB more than
+  // delete_reserve_bytes.
   uint64_t limit_bytes = uint64_t{1} << 30;
-  // The part of limit_bytes that only deletes and reclamation may use, so that a full store can be
-  // emptied. At most half of limit_bytes.
+  // The part of limit_bytes that only deletes, reclamation and new sessions may use, so that a full
+  // store can be read and emptied. At most half of limit_bytes.
   uint64_t delete_reserve_bytes = 2 << 20;
   // A limit of a component's own; 0: only limit_bytes holds. Deletes may pass it (never the total).
   PerMemoryComponent<uint64_t> component_limit_bytes;

@@ -206,8 +206,11 @@ class FLAGSTONE_EXPORT Session : public Reader {
   // replicas; IDs may come in any order, at about the cost of Insert(). This store issues only
   // later IDs from then on, so never the same one, also when the call fails for the slot or its
   // transaction is rolled back. INVALID_ARGUMENT, and nothing taken: not an ID of this layout,
-  // node and table; a slot in use, another table's, or that carried a later ID; or a creation time
-  // more than an hour and 60 ticks ahead of this store's (IdOptions::clock_jumps lifts that).
+  // node and table; a slot of another table, or one that carried a later ID, or lay in memory that
+  // was given back since the ID's tick; or a creation time more than an hour and 60 ticks ahead of
+  // this store's (IdOptions::clock_jumps lifts that). FAILED_PRECONDITION, and nothing taken: the
+  // slot holds a record, or a deleted one that a snapshot or guard still needs, or another session
+  // holds it in advance; later it may succeed.
   Status InsertWithId(const RecordTable& table, RecordId id, std::span<const std::byte> record);
   // One transaction of many inserts. `records` holds ids.size() records, one after the other.
   Status InsertMany(const RecordTable& table, std::span<const std::byte> records,

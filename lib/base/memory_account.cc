@@ -8,7 +8,8 @@
 namespace flagstone {
 namespace {
 
-constexpr uint64_t kLimitBytesMin = 4 << 20;  // two extents: one of records, one of versions
+// Beside the delete reserve: an extent of records, one of versions, and some sessions.
+constexpr uint64_t kLimitBytesMin = 5 << 20;
 
 // The option that raises a component's own limit, as the user writes it.
 std::string ComponentLimitOption(MemoryComponent component) {
@@ -35,8 +36,10 @@ Status MemoryOptions::Validate() const {
         StatusCode::kInvalidArgument,
         "memory options: " + field + " is " + std::to_string(value) + ", allowed: " + range);
   };
-  if (limit_bytes < kLimitBytesMin) {
-    return refuse("limit_bytes", limit_bytes, std::to_string(kLimitBytesMin) + " or more");
+  if (limit_bytes < kLimitBytesMin || limit_bytes - kLimitBytesMin < delete_reserve_bytes) {
+    return refuse("limit_bytes", limit_bytes,
+                  std::to_string(kLimitBytesMin) + " more than delete_reserve_bytes, which is " +
+                      std::to_string(delete_reserve_bytes));
   }
   if (delete_reserve_bytes > limit_bytes / 2) {
     return refuse("delete_reserve_bytes", delete_reserve_bytes,

@@ -28,7 +28,8 @@ namespace flagstone::base {
 // Which part of the limit a charge may use.
 enum class MemoryPool : uint8_t {
   kGeneral,        // everything but the delete reserve, and within the component's own limit
-  kDeleteReserve,  // all of the limit: deletes and reclamation, so that a full store can be emptied
+  kDeleteReserve,  // all of the limit: deletes, reclamation, and the sessions that see to it, so
+                   // that a full store can be read and emptied
 };
 
 class MemoryAccount {

@@ -218,20 +218,22 @@ void ExtentRange::Record(const Step& step) {
 
 Status ExtentRange::CheckSpan(const char* verb, Span span) const {
   const bool mapping = std::strcmp(verb, "map") == 0;
-  const std::string what = options_.name + ": " + verb + " extents from " +
-                           std::to_string(span.first) + ", " + std::to_string(span.count) +
-                           " of them";
+  // Only for an error: what is sound needs no memory.
+  const auto what = [&] {
+    return options_.name + ": " + verb + " extents from " + std::to_string(span.first) + ", " +
+           std::to_string(span.count) + " of them";
+  };
   if (span.count == 0 || span.first > extent_count_max_ ||
       span.count > extent_count_max_ - span.first) {
     const auto code =
         mapping && span.count != 0 ? StatusCode::kResourceExhausted : StatusCode::kInvalidArgument;
-    return Status::Error(code, what + ": the range has " + std::to_string(extent_count_max_) +
+    return Status::Error(code, what() + ": the range has " + std::to_string(extent_count_max_) +
                                    "; raise the memory limit the store is opened with");
   }
   for (uint32_t extent = span.first; extent < span.end(); ++extent) {
     if ((extent_at(extent).state == ExtentState::kMapped) == mapping) {
       return Status::Error(StatusCode::kFailedPrecondition,
-                           what + ": extent " + std::to_string(extent) +
+                           what() + ": extent " + std::to_string(extent) +
                                (mapping ? " is mapped already" : " is not mapped"));
     }
   }

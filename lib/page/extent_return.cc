@@ -59,6 +59,7 @@ Status ExtentRange::Return(uint32_t first_extent, uint32_t extent_count) {
 
 Status ExtentRange::ReturnSpan(Span span) {
   const PageKind kind = extent_at(span.first).kind;
+  RemoveFileMappings(span);  // may throw; nothing has happened then
   // Zeros first, then the file's pages: a read in between must not fault a page in again.
   if (const int error = Vacate(span, PROT_READ); error != 0) {
     return Status::Error(StatusCode::kIoError,
@@ -66,7 +67,6 @@ Status ExtentRange::ReturnSpan(Span span) {
                              std::to_string(span.end() - 1) + " not returned: mmap: " +
                              std::strerror(error) + "; raise /proc/sys/vm/max_map_count");
   }
-  RemoveFileMappings(span);
   DropFromFile(kind, span);
   const uint64_t charged =
       base::Planted(base::PlantedBug::kReturnedMemoryCharged) ? 0 : ChargedBytesOf(span);

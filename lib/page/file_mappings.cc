@@ -66,9 +66,14 @@ void ExtentRange::RemoveFileMappings(Span span) {
       ++next;
       continue;
     }
-    next = file_mappings_.erase(next);
-    if (found.first < span.first) file_mappings_[found.first] = span.first - found.first;
+    // What needs memory comes first: when there is none, nothing has changed.
     if (found.end() > span.end()) file_mappings_[span.end()] = found.end() - span.end();
+    if (found.first < span.first) {
+      next->second = span.first - found.first;
+      ++next;
+    } else {
+      next = file_mappings_.erase(next);
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -44,7 +45,11 @@ Status MakeUsable(page::ExtentRange& range, uint32_t extent) {
 // Where the system does not take memory back, the extent stays mapped (and charged) until it is
 // used again.
 void GiveBack(page::ExtentRange& range, uint32_t extent) {
-  static_cast<void>(range.Return(extent, 1));
+  try {
+    static_cast<void>(range.Return(extent, 1));
+  } catch (const std::bad_alloc&) {
+    // As if the system had refused.
+  }
 }
 
 }  // namespace
@@ -119,17 +124,15 @@ bool ClassSpace::HasRoomForRun(uint32_t extent, uint32_t run_slots) const {
 Result<uint32_t> ClassSpace::TakeFreeExtent(SlabOwner owner, uint32_t current_tick) {
   for (size_t tried = free_home_extents_.size(); tried > 0; --tried) {
     const uint32_t extent = free_home_extents_.front();
-    free_home_extents_.pop_front();
     if (!id::MayIssue(extents_[extent].tick_floor, current_tick) ||
         !HasRoomForRun(extent, owner.run_slots)) {
       free_home_extents_.push_back(extent);
+      free_home_extents_.pop_front();
       continue;
     }
     // Mapping what was returned may fail at the memory limit; the extent then stays free.
-    if (Status usable = MakeUsable(*home_, extent); !usable.ok()) {
-      free_home_extents_.push_front(extent);
-      return usable;
-    }
+    FLAGSTONE_RETURN_IF_ERROR(MakeUsable(*home_, extent));
+    free_home_extents_.pop_front();
     extents_[extent].use = ExtentUse::kInUse;
     --counts_.home_returned;
     return extent;
@@ -433,6 +436,10 @@ void ClassSpace::ReturnHomeSlab(Slab* slab, uint32_t highest_tick) {
   base::MutexLock lock(&mutex_);
   const uint32_t extent = slab->extent;
   Extent& state = extents_[extent];
+  const bool is_last = state.whole != nullptr || state.shared_taken == 1;
+  // What needs memory comes first: when there is none, nothing has changed.
+  shared_with_room_.reserve(shared_with_room_.size() + 1);
+  if (is_last) AddFreeExtent(extent);
   if (state.whole != nullptr) {
     state.tick_floor = std::max(state.tick_floor, highest_tick);
     state.whole.reset();
@@ -452,7 +459,7 @@ void ClassSpace::ReturnHomeSlab(Slab* slab, uint32_t highest_tick) {
     }
     state.shared[slab->first_index / slots_per_shared_slab()].reset();
     if (state.shared_taken-- == kSlabsPerSharedExtent) shared_with_room_.push_back(extent);
-    if (state.shared_taken > 0) return;
+    if (!is_last) return;
     state.tick_floor = std::max(state.tick_floor, state.shared_tick_floor);
     state.shared.reset();
     --counts_.home_shared;
@@ -460,7 +467,6 @@ void ClassSpace::ReturnHomeSlab(Slab* slab, uint32_t highest_tick) {
     owner_of(extent).store(kExtentUnowned, std::memory_order_release);
   }
   GiveBack(*home_, extent);
-  AddFreeExtent(extent);
 }
 
 Slab* ClassSpace::SlabOf(uint32_t extent, uint32_t index) {
@@ -508,10 +514,10 @@ Result<Slab*> ClassSpace::TakeVersionExtent(uint32_t run_slots) {
 void ClassSpace::ReturnVersionExtent(Slab* slab) {
   base::MutexLock lock(&mutex_);
   const uint32_t extent = slab->extent;
+  free_version_extents_.push_back(extent);  // may throw; nothing has happened then
   version_slabs_[extent].reset();
   GiveBack(*versions_, extent);
   --counts_.version_mapped;
-  free_version_extents_.push_back(extent);
 }
 
 ExtentCounts ClassSpace::counts() const {

@@ -212,8 +212,11 @@ Status TableSlots::TakeAt(uint32_t slot, uint32_t tick) {
   while (AnyReturned(slab, pages)) FLAGSTONE_RETURN_IF_ERROR(RestorePagesAt(slab, pages.first));
   if (!IsInFreeList(*at(index))) {
     return Status::Error(
-        StatusCode::kInvalidArgument,
-        "slot " + std::to_string(slot) + " holds a record or is about to; delete it first");
+        StatusCode::kFailedPrecondition,
+        "slot " + std::to_string(slot) +
+            " is not free: it holds a record, or a deleted one that a snapshot or a guard still "
+            "needs, or another session holds it in advance; delete the record, end those, and "
+            "try again");
   }
   if (const uint32_t last_tick = FreeSlotTick(*at(index)); !id::MayIssue(last_tick, tick)) {
     return too_old(last_tick);
@@ -292,17 +295,18 @@ size_t TableSlots::RetractEmptySlabs() {
 
 void TableSlots::ReturnRetracted(const std::function<bool(uint64_t, uint64_t)>& guarded) {
   base::MutexLock lock(&mutex_);
-  std::erase_if(retracted_, [&](Slab* slab) {
+  // Returning one may throw, before it has done anything: it stays then, with those behind it.
+  for (size_t i = retracted_.size(); i-- > 0;) {
+    Slab* const slab = retracted_[i];
     const auto at = SlotAt(*slab);
     const auto from = reinterpret_cast<uint64_t>(at(slab->first_index));
     const auto to = reinterpret_cast<uint64_t>(at(slab->end_index - 1)) + 1;
-    if (guarded(from, to) && !base::Planted(base::PlantedBug::kGuardedExtentReturned)) {
-      return false;
-    }
+    if (guarded(from, to) && !base::Planted(base::PlantedBug::kGuardedExtentReturned)) continue;
     space_.ReturnHomeSlab(
         slab, HighestTick(*slab, [this](const Slab& of, uint32_t i) { return SlotAt(of)(i); }));
-    return true;
-  });
+    retracted_[i] = retracted_.back();
+    retracted_.pop_back();
+  }
 }
 
 // --- pages out of extents in use

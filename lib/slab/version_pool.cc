@@ -136,9 +136,12 @@ bool VersionPool::ReturnIfEmpty(Slab*& slab) {
   if (slab == nullptr || !slab->empty()) return false;
   Shelf& shelf = ShelfOf(slab->run_slots);
   if (slab->extent == shelf.first_extent) return false;
-  if (slab->queued) std::erase(shelf.with_room, slab);
-  shelf.free_count -= slab->free_count + slab->unused_count();
-  space_.ReturnVersionExtent(std::exchange(slab, nullptr));
+  const bool queued = slab->queued;
+  const auto free_count = slab->free_count + slab->unused_count();
+  space_.ReturnVersionExtent(slab);  // may throw, before it has done anything
+  if (queued) std::erase(shelf.with_room, slab);
+  shelf.free_count -= free_count;
+  slab = nullptr;
   return true;
 }
 

@@ -91,7 +91,8 @@ Result<std::unique_ptr<SessionCore>> SessionCore::Create(Engine& engine, Tidier&
   base::MemoryCharge charge;
   if (engine.options().account != nullptr) {
     Result<base::MemoryCharge> taken =
-        base::MemoryCharge::Take(*engine.options().account, MemoryComponent::kOther, kSessionBytes);
+        base::MemoryCharge::Take(*engine.options().account, MemoryComponent::kOther, kSessionBytes,
+                                 base::MemoryPool::kDeleteReserve);
     if (!taken.ok()) {
       return Status::Error(StatusCode::kResourceExhausted,
                            "a session does not fit: " + std::string(taken.status().message()));
@@ -573,11 +574,24 @@ Status SessionCore::PrepareInsertWithId(TableState& table, RecordId id,
   Result<TablePart*> found = engine_.PartOfGiven(table, fields);
   if (!found.ok()) return found.status();
   *part = *found;
-  FLAGSTONE_RETURN_IF_ERROR((*part)->slots.TakeAt(fields.slot, fields.tick));
+  FLAGSTONE_RETURN_IF_ERROR(TakeGivenSlot(**part, fields));
   const internal::SlotGeometry& geometry = (*part)->view.geometry;
   *home = geometry.HomeAt(fields.slot >> geometry.index_bits, fields.slot & geometry.index_mask);
   CopyPayload(internal::PayloadOf(*home), payload.data(), payload.size());
   return Status::Ok();
+}
+
+Status SessionCore::TakeGivenSlot(TablePart& part, const IdFields& fields) {
+  Status taken = part.slots.TakeAt(fields.slot, fields.tick);
+  if (taken.code() != StatusCode::kFailedPrecondition) return taken;
+  // Not free yet: a slot that this session holds in advance, or a deleted record not reclaimed yet.
+  if (part.cache_number < home_caches_.size() && home_caches_[part.cache_number] != nullptr) {
+    part.slots.GiveBackUnissued(*home_caches_[part.cache_number]);
+  }
+  taken = part.slots.TakeAt(fields.slot, fields.tick);
+  if (taken.code() != StatusCode::kFailedPrecondition) return taken;
+  tidier_.ReclaimNow();
+  return part.slots.TakeAt(fields.slot, fields.tick);
 }
 
 Status SessionCore::InsertWithId(TableState& table, RecordId id,

@@ -309,7 +309,9 @@ Status SessionCore::TransactionInsertWithId(TableState& table, RecordId id,
   SlotHeader* home = nullptr;
   if (Status room = ReserveWrite(); !room.ok()) return Fail(std::move(room));
   if (Status status = PrepareInsertWithId(table, id, payload, &part, &home); !status.ok()) {
-    return status.code() == StatusCode::kInvalidArgument ? status : Fail(std::move(status));
+    const bool leaves_all_as_it_was = status.code() == StatusCode::kInvalidArgument ||
+                                      status.code() == StatusCode::kFailedPrecondition;
+    return leaves_all_as_it_was ? status : Fail(std::move(status));
   }
   home->version.store(0, std::memory_order_relaxed);  // not committed: no timestamp
   AddWrite({WriteKind::kInsert, part, home, nullptr, 0, 0, id.value(), IdSource::kGiven});

@@ -508,6 +508,7 @@ TEST(PlantedBugsTest, TheWorkloadsAreSilentWithoutThem) {
   EXPECT_EQ(IdsOfReturnedExtents(), "");
   EXPECT_EQ(DeletesOfAFullStore(), "");
   EXPECT_EQ(CutSnapshots(), "");
+  EXPECT_EQ(WriteInACutSnapshot(), "");
   EXPECT_EQ(ReadStatesOfThePast(), "");
   EXPECT_EQ(BeginWhileAnOldSnapshotIsCut(), "");
   EXPECT_EQ(EndManySessions(), "");

@@ -354,6 +354,47 @@ TEST_F(AllocationFailureTest, RandomScriptsLoseNothingWhereverAnAllocationFails)
   }
 }
 
+TEST_F(AllocationFailureTest, CompactionOfManyEmptyExtents) {
+  // Two small tables that share an extent, and a large one with several of its own.
+  struct Large {
+    int64_t values[100];
+  };
+  for (uint64_t n = 1; n < 200; ++n) {
+    StoreOptions options = TestStoreOptions();
+    options.memory.limit_bytes = 64 << 20;
+    Store store = *Store::OpenInMemory(options);
+    Session session = *store.NewSession();
+    const auto small = *store.CreateTableOf<Row>("small");
+    const auto other = *store.CreateTableOf<Row>("other");
+    const auto large = *store.CreateTableOf<Large>("large");
+    const auto fill = [&] {
+      size_t count = 0;
+      std::vector<RecordId> ids;
+      for (int64_t i = 0; i < 3000; ++i) {
+        ids.push_back(*session.Insert(i % 2 == 0 ? small : other, RowOf(i)));
+      }
+      for (const RecordId id : ids) {
+        count += *session.Delete(small, id) || *session.Delete(other, id) ? 1 : 0;
+      }
+      std::vector<RecordId> large_ids;
+      for (int64_t i = 0; i < 12'000; ++i) large_ids.push_back(*session.Insert(large, Large{}));
+      for (const RecordId id : large_ids) count += *session.Delete(large, id) ? 1 : 0;
+      return count;
+    };
+    ASSERT_EQ(fill(), 15'000u);
+    Settle(store);
+    const Outcome outcome = FailAt(n, [&] { return store.CompactStorage().status(); });
+    ASSERT_TRUE(store.CompactStorage().ok()) << n;
+    static_cast<void>(store.Statistics());
+    EXPECT_LE(store.Statistics().pages.bytes_by_kind[static_cast<size_t>(PageKind::k4KiB)],
+              uint64_t{16} << 20)
+        << n;
+    ASSERT_EQ(fill(), 15'000u) << n;
+    if (outcome == Outcome::kNoFailure) break;
+  }
+  EXPECT_GT(failures_, 5u);
+}
+
 TEST_F(AllocationFailureTest, Maintenance) {
   // A snapshot makes copies, deferred records and retirement necessary.
   for (uint64_t n = 1; n < tests::ScaledCount(400) + 1; ++n) {

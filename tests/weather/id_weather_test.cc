@@ -158,8 +158,7 @@ TEST_F(IdWeatherTest, GivenIdsAreRefusedWithTheReason) {
   ExpectError(insert(RecordId(~uint64_t{0})), StatusCode::kInvalidArgument, {"top bit"});
   ExpectError(insert(With(id, &IdFields::node, 6)), StatusCode::kInvalidArgument,
               {"table 'table'", "node 6", "node 5"});
-  ExpectError(insert(id), StatusCode::kInvalidArgument, {"slot", "delete it first"});
-  ExpectError(insert(With(id, &IdFields::size_class, 0)), StatusCode::kInvalidArgument, {"slot"});
+  ExpectError(insert(id), StatusCode::kFailedPrecondition, {"slot", "holds a record", "delete"});
   ExpectError(insert(With(id, &IdFields::slot, IdCodec(store_.id_layout()).slot_max() - 65'535)),
               StatusCode::kInvalidArgument, {"extent", "memory limit"});
   EXPECT_EQ(*session_.Get(table_, id), 7);

@@ -75,7 +75,7 @@ TEST_F(TableSlotsTest, AGivenSlotIsTakenOnceAndOnlyForALaterTick) {
   const uint32_t tick = ticks_->Current();
   const uint32_t slot = 3u << space_->geometry().index_bits | 77;
   ASSERT_TRUE(slots_.TakeAt(slot, tick).ok());
-  EXPECT_EQ(slots_.TakeAt(slot, tick + 1).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(slots_.TakeAt(slot, tick + 1).code(), StatusCode::kFailedPrecondition);
   Give(slots_, {slot}, tick);
   const Status same = slots_.TakeAt(slot, tick);
   EXPECT_EQ(same.code(), StatusCode::kInvalidArgument);
@@ -189,7 +189,7 @@ TEST_F(SparseSlotsTest, ASlotOnAReturnedPageIsTakenByItsNumberForALaterTick) {
   EXPECT_EQ(same.code(), StatusCode::kInvalidArgument);
   EXPECT_NE(same.message().find("tick " + std::to_string(tick_)), std::string::npos);
   EXPECT_TRUE(slots_.TakeAt(slot, tick_ + 1).ok());
-  EXPECT_EQ(slots_.TakeAt(slot, tick_ + 2).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(slots_.TakeAt(slot, tick_ + 2).code(), StatusCode::kFailedPrecondition);
   EXPECT_EQ(slots_.occupancy().used, occupancy_.used + 1);
   ExpectKeptSlotsIntact();
 }
@@ -431,7 +431,7 @@ TEST_P(TableRunsTest, AGivenRunIsTakenOnceOnlyAtItsStartAndTheRunsBeforeItAreFre
   const uint32_t extent = 3u << largest_->geometry().index_bits;
   const uint32_t last = kRunSlotsMax / GetParam() * GetParam() - GetParam();
   ASSERT_TRUE(slots_.TakeAt(extent | last, tick).ok());
-  EXPECT_EQ(slots_.TakeAt(extent | last, tick + 1).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(slots_.TakeAt(extent | last, tick + 1).code(), StatusCode::kFailedPrecondition);
   EXPECT_EQ(slots_.TakeAt(extent | (last + 1), tick).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(slots_.occupancy().used, GetParam());
   EXPECT_EQ(slots_.occupancy().free, last);
@@ -520,10 +520,10 @@ TEST_F(TableSlotsTest, WhatSessionsHoldReadyIsKeptWhenSlabsBecomeOne) {
     ASSERT_TRUE(slots_.TakeAt(number * per_slab + 3, tick).ok());
   }
   EXPECT_EQ(slots_.occupancy().slab_count, 1u);
-  EXPECT_EQ(slots_.TakeAt(cache.unused_next, tick).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(slots_.TakeAt(cache.unused_next, tick).code(), StatusCode::kFailedPrecondition);
   slots_.GiveBackUnissued(cache);
   EXPECT_EQ(slots_.occupancy().used, kSlabsPerSharedExtent);
-  EXPECT_EQ(slots_.TakeAt(held, tick).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(slots_.TakeAt(held, tick).code(), StatusCode::kFailedPrecondition);
   NextTick();
   EXPECT_EQ(Take(slots_, per_extent - 1 - kSlabsPerSharedExtent).size(),
             per_extent - 1 - kSlabsPerSharedExtent);

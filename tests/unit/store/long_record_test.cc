@@ -677,7 +677,7 @@ TEST_F(LongTableTest, TypedTablesHoldLongRecords) {
 
 TEST_F(LongTableTest, ATableThatFindsNoMemoryForItsRunsLeavesNoTrace) {
   StoreOptions options = Options();
-  options.memory.limit_bytes = 4 << 20;  // less the reserve: one extent
+  options.memory.component_limit_bytes[MemoryComponent::kVersions] = 2 << 20;  // one extent
   Store store = *Store::OpenInMemory(options);
   EXPECT_EQ(store.CreateTable("long", {20'000, std::nullopt}).code(),
             StatusCode::kResourceExhausted);
