@@ -589,9 +589,22 @@ Status SessionCore::TakeGivenSlot(TablePart& part, const IdFields& fields) {
     part.slots.GiveBackUnissued(*home_caches_[part.cache_number]);
   }
   taken = part.slots.TakeAt(fields.slot, fields.tick);
-  if (taken.code() != StatusCode::kFailedPrecondition) return taken;
+  if (taken.code() != StatusCode::kFailedPrecondition || HoldsLiveRecord(part, fields.slot)) {
+    return taken;
+  }
   tidier_.ReclaimNow();
   return part.slots.TakeAt(fields.slot, fields.tick);
+}
+
+bool SessionCore::HoldsLiveRecord(const TablePart& part, uint64_t slot) {
+  PinScope pin(participant_);
+  if (!OwnsPlace(part, slot)) return false;
+  SlotHeader& home = *part.view.HomeOf(slot);
+  const uint64_t id = IdOf(home.id.load(std::memory_order_acquire));
+  if (id == 0) return false;
+  const SlotHeader* newest =
+      internal::FindVisible<StdAtomics>(home, id, engine_.commits().horizon(), part.view.geometry);
+  return newest != nullptr && (newest->version.load(std::memory_order_relaxed) & kLive) != 0;
 }
 
 Status SessionCore::InsertWithId(TableState& table, RecordId id,

@@ -260,6 +260,7 @@ class SessionCore {
   // The same for one.
   Status PrepareInsert(TablePart& part, const std::byte* payload, RecordId* id,
                        internal::SlotHeader** home);
+  bool HoldsLiveRecord(const TablePart& part, uint64_t slot);
   // Takes the slot that an ID was given for; FAILED_PRECONDITION while somebody else has it.
   Status TakeGivenSlot(TablePart& part, const IdFields& fields);
   Status PrepareInsertWithId(TableState& table, RecordId id, std::span<const std::byte> payload,

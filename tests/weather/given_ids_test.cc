@@ -324,5 +324,34 @@ TEST_F(GivenIdsTest, AnIdOfTheFarFutureIsRefusedAndTheTicksStay) {
   EXPECT_TRUE(give(session_of_follower, Tables(follower, 1)[0], now + 400 * 86'400).ok());
 }
 
+TEST_F(GivenIdsTest, AReplicaMayDeleteAndInsertTheNextIdOfTheSlotAtOnce) {
+  StoreOptions options = TestStoreOptions();
+  Store origin = *Store::OpenInMemory(options);
+  Store copy = *Store::OpenInMemory(options);
+  const auto from = *origin.CreateTableOf<int64_t>("table");
+  const auto to = *copy.CreateTableOf<int64_t>("table");
+  Session session = *copy.NewSession();
+  const RecordId first = *(*origin.NewSession()).Insert(from, int64_t{1});
+  const IdCodec codec(origin.id_layout());
+  IdFields fields = codec.fields(first);
+  ASSERT_TRUE(session.InsertWithId(to, first, int64_t{0}).ok());
+  for (int64_t i = 1; i <= 50; ++i) {
+    const RecordId before = codec.Encode(fields);
+    ++fields.tick;
+    const RecordId next = codec.Encode(fields);
+    // In use: refused, also in a transaction, which goes on.
+    Transaction txn = *session.Begin();
+    EXPECT_EQ(txn.InsertWithId(to.untyped(), next, internal::BytesOf(i)).code(),
+              StatusCode::kFailedPrecondition);
+    EXPECT_TRUE(txn.running());
+    txn.Rollback();
+    ASSERT_TRUE(*session.Delete(to, before));
+    const Status inserted = session.InsertWithId(to, next, i);
+    ASSERT_TRUE(inserted.ok()) << i << ": " << inserted.ToString();
+    EXPECT_EQ(*session.Get(to, next), i);
+    EXPECT_FALSE(session.Get(to, before));
+  }
+}
+
 }  // namespace
 }  // namespace flagstone::testkit
