@@ -171,10 +171,12 @@ class FLAGSTONE_EXPORT Reader {
   template <typename Shape>
   RecordGuard GetAt(const internal::HomePlaces<Shape>& places, const RecordTable& table,
                     RecordId id);
-  // The record in `home`, which the first guard slot guards, is not at home. (Not given the handle:
-  // one whose address is known to another function does not stay in registers.)
-  RecordGuard GetNewest(const internal::SlotHeader& home, const internal::TableView& view,
-                        txn::TableState& table, RecordId id);
+  // The newest version of the record in `home`, which the first guard slot guards and whose payload
+  // is not at home: guarded by the second one. nullptr, and nothing guarded: not to be found here.
+  // (Not given the handle: one whose address is known to another function does not stay in
+  // registers.)
+  internal::SlotHeader* GuardedNewest(const internal::SlotHeader& home,
+                                      const internal::TableView& view);
 
  protected:
   std::unique_ptr<txn::SessionCore> core_;
@@ -445,7 +447,12 @@ template <typename Shape>
         return RecordGuard(slot, guard, table.view(), id);
       }
       if (internal::HoldsAcquire(slot->id, id.value() | internal::kLookCloser)) {
-        return GetNewest(*slot, table.view(), table.state(), id);
+        internal::SlotHeader* const version = GuardedNewest(*slot, table.view());
+        internal::Participant::ReleaseGuard(guard);
+        if (version != nullptr) {
+          return RecordGuard(version, participant_->guards[1], table.view(), id);
+        }
+        return internal::SessionCalls::Read(*core_, table.state(), id);
       }
     }
     internal::Participant::ReleaseGuard(guard);
@@ -454,19 +461,16 @@ template <typename Shape>
 }
 
 // Not inlined: the loop around a read stays short for the records that are at home.
-[[gnu::noinline]] inline RecordGuard Reader::GetNewest(const internal::SlotHeader& home,
-                                                       const internal::TableView& view,
-                                                       txn::TableState& table, RecordId id) {
+[[gnu::noinline]] inline internal::SlotHeader* Reader::GuardedNewest(
+    const internal::SlotHeader& home, const internal::TableView& view) {
   internal::Participant& participant = *participant_;
   std::atomic<uint64_t>& guard = participant.guards[1];
-  internal::SlotHeader* version = nullptr;
-  if (internal::Participant::IsFree(guard)) [[likely]] {
-    version = internal::GuardNewest(participant, guard, home, *view.horizon, view.geometry);
-  }
-  internal::Participant::ReleaseGuard(participant.guards[0]);
-  if (version == nullptr) return internal::SessionCalls::Read(*core_, table, id);
-  participant.CountChainRead();
-  return RecordGuard(version, guard, view, id);
+  if (!internal::Participant::IsFree(guard)) [[unlikely]]
+    return nullptr;
+  internal::SlotHeader* const version =
+      internal::GuardNewest(participant, guard, home, *view.horizon, view.geometry);
+  if (version != nullptr) participant.CountChainRead();
+  return version;
 }
 
 [[gnu::always_inline]] inline RecordGuard Reader::Get(const RecordTable& table, RecordId id) {

@@ -17,6 +17,7 @@
 #include "lib/base/manual_clock.h"
 #include "lib/base/planted_bug.h"
 #include "lib/page/extent_range.h"
+#include "tests/support/aging_store.h"
 #include "tests/support/allocation_script.h"
 #include "tests/support/append_workload.h"
 #include "tests/support/scorecard.h"
@@ -183,20 +184,12 @@ std::string DeletesOfAFullStore() {
 
 // A snapshot over its age is told so at its next read.
 std::string CutSnapshots() {
-  base::ManualClock clock(1'800'000'000);
-  StoreOptions options = OptionsWith(clock);
-  options.snapshots.age_max = std::chrono::seconds(10);
-  Store store = *Store::OpenInMemory(options);
-  Session session = *store.NewSession();
-  Session other = *store.NewSession();
-  const auto table = *store.CreateTableOf<int64_t>("table");
-  const RecordId id = *session.Insert(table, int64_t{0});
-  Transaction snapshot = *other.Begin();
+  AgingStore<int64_t> aging(0);
+  Transaction snapshot = *aging.reader.Begin();
   for (int64_t i = 1; i <= 30; ++i) {
-    static_cast<void>(session.UpdateTo(table, id, i));
-    static_cast<void>(store.Maintain());
-    clock.AdvanceSeconds(1);
-    Result<TypedGuard<int64_t>> seen = snapshot.Get(table, id);
+    static_cast<void>(aging.writer.UpdateTo(aging.table, aging.id, i));
+    aging.Pass(1);
+    Result<TypedGuard<int64_t>> seen = snapshot.Get(aging.table, aging.id);
     if (!seen.ok()) return seen.code() == StatusCode::kSnapshotTooOld ? "" : "another error";
     if (!*seen || **seen != 0) return "a snapshot that was given up reads on and sees later states";
   }
@@ -205,24 +198,16 @@ std::string CutSnapshots() {
 
 // The same when it does not read but writes: a record that is there is never absent for it.
 std::string WriteInACutSnapshot() {
-  base::ManualClock clock(1'800'000'000);
-  StoreOptions options = OptionsWith(clock);
-  options.snapshots.age_max = std::chrono::seconds(10);
-  Store store = *Store::OpenInMemory(options);
-  Session session = *store.NewSession();
-  Session other = *store.NewSession();
-  const auto table = *store.CreateTableOf<int64_t>("table");
-  const RecordId id = *session.Insert(table, int64_t{0});
+  AgingStore<int64_t> aging(0);
   const auto change = [](int64_t& value) { ++value; };
   using Write = std::function<Status(Transaction&)>;
   for (const Write& write :
-       {Write([&](Transaction& txn) { return txn.Update(table, id, change).status(); }),
-        Write([&](Transaction& txn) { return txn.Delete(table, id).status(); })}) {
-    Transaction snapshot = *other.Begin();
+       {Write([&](Transaction& txn) { return txn.Update(aging.table, aging.id, change).status(); }),
+        Write([&](Transaction& txn) { return txn.Delete(aging.table, aging.id).status(); })}) {
+    Transaction snapshot = *aging.reader.Begin();
     for (int64_t i = 1; i <= 30; ++i) {
-      static_cast<void>(session.UpdateTo(table, id, i));
-      static_cast<void>(store.Maintain());
-      clock.AdvanceSeconds(1);
+      static_cast<void>(aging.writer.UpdateTo(aging.table, aging.id, i));
+      aging.Pass(1);
     }
     const Status written = write(snapshot);
     if (written.code() != StatusCode::kSnapshotTooOld) {

@@ -11,6 +11,7 @@
 
 #include "lib/base/manual_clock.h"
 #include "lib/store/store_core.h"
+#include "tests/support/aging_store.h"
 #include "tests/support/store_subjects.h"
 
 namespace flagstone::testkit {
@@ -195,24 +196,15 @@ std::string BeginWhileAnOldSnapshotIsCut() {
 }
 
 std::string BeginAgainAtTheSameTimestamp() {
-  base::ManualClock clock(kStart);
-  StoreOptions options = TestStoreOptions();
-  options.clock = &clock;
-  options.snapshots.age_max = std::chrono::seconds(10);
-  Store store = *Store::OpenInMemory(options);
-  Session writer = *store.NewSession();
-  Session reader = *store.NewSession();
-  const auto table = *store.CreateTableOf<Row>("rows");
-  const RecordId id = *writer.Insert(table, RowOf(7));
+  AgingStore<Row> aging(RowOf(7));
   uint64_t timestamp = 0;
   for (int life = 0; life < 3; ++life) {
-    Transaction txn = *reader.Begin();
+    Transaction txn = *aging.reader.Begin();
     if (timestamp != 0 && txn.snapshot_timestamp() != timestamp) return "another timestamp";
     timestamp = txn.snapshot_timestamp();
     for (int second = 0; second < 9; ++second) {
-      static_cast<void>(store.Maintain());
-      clock.AdvanceSeconds(1);
-      Result<TypedGuard<Row>> seen = txn.Get(table, id);
+      aging.Pass(1);
+      Result<TypedGuard<Row>> seen = txn.Get(aging.table, aging.id);
       if (!seen.ok()) return "given up after " + std::to_string(second) + " s of 10";
     }
     txn.Rollback();
@@ -221,28 +213,17 @@ std::string BeginAgainAtTheSameTimestamp() {
 }
 
 std::string BeginOftenAfterACut() {
-  base::ManualClock clock(kStart);
-  StoreOptions options = TestStoreOptions();
-  options.clock = &clock;
-  options.snapshots.age_max = std::chrono::seconds(10);
-  Store store = *Store::OpenInMemory(options);
-  Session writer = *store.NewSession();
-  Session reader = *store.NewSession();
-  const auto table = *store.CreateTableOf<Row>("rows");
-  const RecordId id = *writer.Insert(table, RowOf(7));
-  Transaction cut = *reader.Begin();
+  AgingStore<Row> aging(RowOf(7));
+  Transaction cut = *aging.reader.Begin();
   const uint64_t timestamp = cut.snapshot_timestamp();
-  for (int i = 0; i < 3; ++i) {
-    static_cast<void>(store.Maintain());
-    clock.AdvanceSeconds(8);
-  }
-  if (cut.Get(table, id).code() != StatusCode::kSnapshotTooOld) return "not given up";
+  for (int i = 0; i < 3; ++i) aging.Pass(8);
+  if (cut.Get(aging.table, aging.id).code() != StatusCode::kSnapshotTooOld) return "not given up";
   uint64_t refused = 0;
   // The serial tells apart so many snapshots of one timestamp: as many again, and again.
   for (int i = 0; i < 3 << internal::kSnapshotSerialBits; ++i) {
-    Transaction txn = *reader.Begin();
+    Transaction txn = *aging.reader.Begin();
     if (txn.snapshot_timestamp() != timestamp) return "another timestamp";
-    if (txn.Get(table, id).code() == StatusCode::kSnapshotTooOld) ++refused;
+    if (txn.Get(aging.table, aging.id).code() == StatusCode::kSnapshotTooOld) ++refused;
     txn.Rollback();
   }
   return refused == 0 ? "" : std::to_string(refused) + " fresh snapshots were too old at once";

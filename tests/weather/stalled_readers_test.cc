@@ -4,7 +4,7 @@
 #include <thread>
 #include <vector>
 
-#include "lib/base/manual_clock.h"
+#include "tests/support/aging_store.h"
 #include "tests/support/scorecard.h"
 #include "tests/support/test_scale.h"
 #include "tests/weather/store_weather.h"
@@ -66,23 +66,14 @@ TEST(StalledReadersTest, AGuardPinsOneVersionWhateverIsWritten) {
 }
 
 TEST(StalledReadersTest, ASnapshotOverItsAgeFailsAtItsNextReadAndWritersGoOn) {
-  base::ManualClock clock(1'800'000'000);
-  StoreOptions options = TestStoreOptions();
-  options.clock = &clock;
-  options.snapshots.age_max = std::chrono::seconds(10);
-  Store store = *Store::OpenInMemory(options);
-  Session writer = *store.NewSession();
-  Session other = *store.NewSession();
-  const auto table = *store.CreateTableOf<Row>("rows");
-  const RecordId id = *writer.Insert(table, RowOf(0));
-  Transaction snapshot = *other.Begin();
-  const TypedGuard<Row> guard = *snapshot.Get(table, id);
+  AgingStore<Row> aging(RowOf(0));
+  Transaction snapshot = *aging.reader.Begin();
+  const TypedGuard<Row> guard = *snapshot.Get(aging.table, aging.id);
   uint64_t round = 0;
   for (; snapshot.running() && round < 60; ++round) {
-    ASSERT_TRUE(*writer.UpdateTo(table, id, RowOf(round + 1)));
-    static_cast<void>(store.Maintain());
-    clock.AdvanceSeconds(1);
-    Result<TypedGuard<Row>> seen = snapshot.Get(table, id);
+    ASSERT_TRUE(*aging.writer.UpdateTo(aging.table, aging.id, RowOf(round + 1)));
+    aging.Pass(1);
+    Result<TypedGuard<Row>> seen = snapshot.Get(aging.table, aging.id);
     if (seen.ok()) {
       ASSERT_EQ((*seen)->values[0], 0u);
     } else {
@@ -93,8 +84,8 @@ TEST(StalledReadersTest, ASnapshotOverItsAgeFailsAtItsNextReadAndWritersGoOn) {
   EXPECT_LE(round, 14u);
   EXPECT_EQ(snapshot.Commit().code(), StatusCode::kSnapshotTooOld);
   EXPECT_EQ(guard->values[0], 0u);  // a guard outlives its transaction
-  EXPECT_EQ(store.Statistics().maintenance.snapshots_cut, 1u);
-  EXPECT_TRUE(other.Begin().ok());
+  EXPECT_EQ(aging.store.Statistics().maintenance.snapshots_cut, 1u);
+  EXPECT_TRUE(aging.reader.Begin().ok());
   ReadersRow(1).Record();
 }
 
