@@ -6,6 +6,7 @@
 #ifndef FLAGSTONE_BENCH_BY_ID_READ_LOOPS_H_
 #define FLAGSTONE_BENCH_BY_ID_READ_LOOPS_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -96,11 +97,11 @@ template <typename Record>
   return DependentSum([&](size_t i) { return FlatSlots<Record>::At(slots, numbers[i]).Sum(); });
 }
 
-// copy with the prefetches of Reader::MultiGet(): per batch, 16 requests ahead.
+// copy with the prefetches of Reader::MultiGet(): per batch, as many requests ahead.
 template <typename Record, size_t kBatch>
 [[gnu::noinline]] uint64_t CopyPrefetchedLoop(char* slots, const uint64_t* numbers) {
   static_assert(kBlockRequests % kBatch == 0);
-  constexpr size_t kAhead = kBatch < 16 ? kBatch : 16;
+  constexpr size_t kAhead = std::min(kBatch, Reader::kPrefetchAhead);
   const auto prefetch = [&](uint64_t number) {
     __builtin_prefetch(slots + number * Record::kStrideBytes);
   };
