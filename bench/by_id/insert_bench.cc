@@ -70,8 +70,9 @@ template <typename Record>
 
 // Where the memory of the inserted records comes from.
 enum class Room : uint8_t {
-  kFresh,   // a new store: its growth, down to the kernel's zeroing of pages, is in the time
-  kReused,  // slots of deleted records, after maintenance has taken them back
+  kFresh,     // a new store: its growth, down to the kernel's zeroing of pages, is in the time
+  kReserved,  // a new store that took its memory before: Store::ReserveRecords()
+  kReused,    // slots of deleted records, after maintenance has taken them back
 };
 
 template <typename Record>
@@ -83,9 +84,9 @@ class InsertTurns {
   InsertTurns(const ByIdOptions& options, Room room, Loop loop)
       : options_(options), room_(room), loop_(loop), sources_(MakeSources<Record>()) {
     // Touched now: the list of IDs is the caller's, not the store's.
-    const uint64_t count = room == Room::kFresh
-                               ? options.record_count
-                               : std::min<uint64_t>(options.record_count, kReusedCountMax);
+    const uint64_t count = room == Room::kReused
+                               ? std::min<uint64_t>(options.record_count, kReusedCountMax)
+                               : options.record_count;
     ids_.resize(std::max<uint64_t>(count / kSources, 1) * kSources);
   }
 
@@ -95,7 +96,7 @@ class InsertTurns {
     double passed = 0;
     uint64_t inserted = 0;
     while (passed < seconds) {
-      if (room_ == Room::kFresh || !open_) Open();
+      if (room_ != Room::kReused || !open_) Open();
       if (room_ == Room::kReused) Empty();
       const uint64_t before = inserted;
       while (passed < seconds && inserted - before < ids_.size()) {
@@ -104,7 +105,7 @@ class InsertTurns {
       }
       Check(inserted - before);
     }
-    if (room_ == Room::kFresh) open_.reset();
+    if (room_ != Room::kReused) open_.reset();
     return {passed * 1e9 / static_cast<double>(inserted)};
   }
 
@@ -131,6 +132,10 @@ class InsertTurns {
     Result<RecordTableOf<Record>> table = store->CreateTableOf<Record>("bench");
     if (!table.ok()) StopBench("create a table", table.status());
     open_.reset(new OpenStore{*std::move(store), *std::move(session), *table});
+    if (room_ == Room::kReserved) {
+      const Status status = open_->store.ReserveRecords(open_->table, ids_.size());
+      if (!status.ok()) StopBench("reserve", status);
+    }
     if (room_ == Room::kReused) {
       for (uint64_t done = 0; done < ids_.size(); done += kSources) {
         loop_(open_->session, open_->table, sources_, ids_.data() + done);
@@ -212,6 +217,8 @@ Result<BenchReport> RunInserts(const ByIdOptions& options) {
   }
   InsertTurns<Record> one_fresh(options, Room::kFresh, InsertLoop<Record>);
   InsertTurns<Record> many_fresh(options, Room::kFresh, InsertManyLoop<Record>);
+  InsertTurns<Record> one_reserved(options, Room::kReserved, InsertLoop<Record>);
+  InsertTurns<Record> many_reserved(options, Room::kReserved, InsertManyLoop<Record>);
   InsertTurns<Record> one_reused(options, Room::kReused, InsertLoop<Record>);
   InsertTurns<Record> many_reused(options, Room::kReused, InsertManyLoop<Record>);
   const auto turn_of = [](InsertTurns<Record>& turns) {
@@ -221,10 +228,13 @@ Result<BenchReport> RunInserts(const ByIdOptions& options) {
   const size_t append = rounds.Add("append", AppendBlock<Record>(**memory, slot_count));
   const size_t one = rounds.Add("insert", turn_of(one_fresh));
   const size_t many = rounds.Add("insert in batches", turn_of(many_fresh));
+  const size_t one_ready = rounds.Add("insert, reserved", turn_of(one_reserved));
+  const size_t many_ready = rounds.Add("insert in batches, reserved", turn_of(many_reserved));
   const size_t one_again = rounds.Add("insert again", turn_of(one_reused));
   const size_t many_again = rounds.Add("insert in batches again", turn_of(many_reused));
   rounds.Run();
   const char* const growth = "growth included: the kernel zeroes the pages in this time";
+  const char* const ready = "mapped before by Store::ReserveRecords(), touched for the first time";
   const char* const reuse = "into slots of deleted records, populated as append's memory is";
   auto& rows = report.rows;
   rows.push_back(TimeRow(rounds, {one, append},
@@ -232,6 +242,12 @@ Result<BenchReport> RunInserts(const ByIdOptions& options) {
   rows.push_back(TimeRow(rounds, {many, append},
                          {"insert_batch_64", "insert in batches of 64, new memory", growth},
                          AtMost(3)));
+  rows.push_back(TimeRow(rounds, {one_ready, append},
+                         {"insert_one_reserved", "insert, one at a time, memory reserved", ready},
+                         AtMost(4)));
+  rows.push_back(TimeRow(
+      rounds, {many_ready, append},
+      {"insert_batch_64_reserved", "insert in batches of 64, memory reserved", ready}, AtMost(3)));
   rows.push_back(TimeRow(rounds, {one_again, append},
                          {"insert_one_reused", "insert, one at a time, memory used before", reuse},
                          AtMost(4)));

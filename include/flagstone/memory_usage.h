@@ -61,6 +61,7 @@ struct MemoryOptions {
   // store can be read and emptied. At most half of limit_bytes.
   uint64_t delete_reserve_bytes = 2 << 20;
   // A limit of a component's own; 0: only limit_bytes holds. Deletes may pass it (never the total).
+  // In this version slabs, versions and other use memory; limits of the others wait for them.
   PerMemoryComponent<uint64_t> component_limit_bytes;
 
   // INVALID_ARGUMENT that names the field, its value and the allowed range.

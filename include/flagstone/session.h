@@ -241,7 +241,8 @@ class FLAGSTONE_EXPORT Session : public Reader {
   Result<bool> UpdateTo(const RecordTable& table, RecordId id, std::span<const std::byte> record,
                         const ChangeOptions& options = {});
   Result<bool> Delete(const RecordTable& table, RecordId id, const ChangeOptions& options = {});
-  // Brings a deleted record back, until reclamation has taken it. False: not deleted, or too late.
+  // Brings a deleted record back as it was before the transaction that deleted it (which may have
+  // changed it too), until reclamation has taken it. False: not deleted, or too late.
   Result<bool> Undelete(const RecordTable& table, RecordId id, const ChangeOptions& options = {});
 
   // --- the same for typed tables
@@ -249,6 +250,11 @@ class FLAGSTONE_EXPORT Session : public Reader {
   template <RecordType T>
   Result<RecordId> Insert(const RecordTableOf<T>& table, const T& record) {
     return Insert(table.untyped(), internal::BytesOf(record));
+  }
+  template <RecordType T>
+  Result<RecordId> InsertInClass(const RecordTableOf<T>& table, const T& record,
+                                 uint32_t size_class) {
+    return InsertInClass(table.untyped(), internal::BytesOf(record), size_class);
   }
   template <RecordType T>
   Status InsertWithId(const RecordTableOf<T>& table, RecordId id, const T& record) {
@@ -328,7 +334,8 @@ class FLAGSTONE_EXPORT Transaction {
   Status InsertWithId(const RecordTable& table, RecordId id, std::span<const std::byte> record);
   // As Session::Update(); an exception of the updater rolls the transaction back and passes
   // through. The updater must not use the transaction: FAILED_PRECONDITION, and Rollback() does
-  // nothing.
+  // nothing. So is a record that this transaction wrote and that a guard shows, here and in
+  // UpdateTo(): release the guard.
   template <std::invocable<std::span<std::byte>> Updater>
   Result<bool> Update(const RecordTable& table, RecordId id, Updater&& updater) {
     if (!IsLatest()) [[unlikely]]
@@ -343,11 +350,21 @@ class FLAGSTONE_EXPORT Transaction {
   }
   Result<bool> UpdateTo(const RecordTable& table, RecordId id, std::span<const std::byte> record);
   Result<bool> Delete(const RecordTable& table, RecordId id);
+  // FAILED_PRECONDITION for a record that this transaction changed or deleted itself.
   Result<bool> Undelete(const RecordTable& table, RecordId id);
 
   template <RecordType T>
   Result<RecordId> Insert(const RecordTableOf<T>& table, const T& record) {
     return Insert(table.untyped(), internal::BytesOf(record));
+  }
+  template <RecordType T>
+  Result<RecordId> InsertInClass(const RecordTableOf<T>& table, const T& record,
+                                 uint32_t size_class) {
+    return InsertInClass(table.untyped(), internal::BytesOf(record), size_class);
+  }
+  template <RecordType T>
+  Status InsertWithId(const RecordTableOf<T>& table, RecordId id, const T& record) {
+    return InsertWithId(table.untyped(), id, internal::BytesOf(record));
   }
   template <RecordType T, std::invocable<T&> Updater>
   Result<bool> Update(const RecordTableOf<T>& table, RecordId id, Updater&& updater) {

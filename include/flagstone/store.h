@@ -9,7 +9,9 @@
 // Life        Open..., any number of tables and sessions, Close() or the destructor. Guards,
 //             transactions and sessions end before the store.
 // Threads     Every call: any thread.
-// After fork  The parent goes on; in the child every call answers FAILED_PRECONDITION.
+// After fork  The parent goes on; in the child every call answers FAILED_PRECONDITION. Records are
+// not
+//             mapped there: bytes behind a guard, or given to an updater, must not be touched.
 // See         docs/api.md, docs/architecture.md
 #ifndef FLAGSTONE_STORE_H_
 #define FLAGSTONE_STORE_H_
@@ -97,6 +99,15 @@ class FLAGSTONE_EXPORT Store {
     return RecordTableOf<T>(*table);
   }
   Result<RecordTable> OpenTable(std::string_view name, uint32_t record_bytes) const;
+  // Takes memory until the table has room for `record_count` more records, so that inserting them
+  // maps nothing and cannot meet the memory limit. Explicit huge pages are filled at once, others
+  // with PageOptions::prefault. What is not used can be given back by CompactStorage().
+  // RESOURCE_EXHAUSTED keeps what was taken.
+  Status ReserveRecords(const RecordTable& table, uint64_t record_count);
+  template <RecordType T>
+  Status ReserveRecords(const RecordTableOf<T>& table, uint64_t record_count) {
+    return ReserveRecords(table.untyped(), record_count);
+  }
 
   // --- sessions
 

@@ -76,7 +76,7 @@ struct StoreOptions {
   PageOptions pages;
   MaintenanceOptions maintenance;
   SnapshotOptions snapshots;
-  // Readers and sessions open at the same time, 1 to 65,536. Each may cost 1 KiB.
+  // Readers and sessions open at the same time, 1 to 65,536. Each that is open costs 131 KiB.
   uint32_t sessions_max = 256;
   // Guards that one session can hold at the same time, 1 to 64.
   uint32_t guards_per_session = 64;

@@ -13,6 +13,12 @@ Status IdOptions::Validate(int64_t now_unix_seconds) const {
                              std::to_string(layout.node_bits) +
                              "); choose a layout with more node_bits");
   }
+  if (clock_jumps != ClockJumps::kBounded && clock_jumps != ClockJumps::kFollowAll) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "ID options: clock_jumps is " +
+                             std::to_string(static_cast<int>(clock_jumps)) +
+                             ", allowed is one of ClockJumps");
+  }
   return Status::Ok();
 }
 

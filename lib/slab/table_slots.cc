@@ -63,6 +63,23 @@ Status TableSlots::Refill(HomeSlotCache& cache) {
   }
 }
 
+Status TableSlots::Reserve(uint64_t record_count) {
+  uint64_t room = 0;
+  {
+    base::MutexLock lock(&mutex_);
+    for (const Slab* slab : slabs_) room += uint64_t{slab->free_count} + slab->unused_count();
+  }
+  while (room < record_count) {
+    // One slab at a time: sessions that come for slots meanwhile wait for one.
+    base::MutexLock lock(&mutex_);
+    const uint32_t tick = ticks_.Current();
+    if (tick == id::kNoTick) return TicksUsedUp();
+    FLAGSTONE_RETURN_IF_ERROR(Grow(tick));
+    room += slabs_.back()->unused_count();
+  }
+  return Status::Ok();
+}
+
 bool TableSlots::TakeFree(HomeSlotCache& cache, uint32_t current_tick) {
   return TakeFreeSlots(
       with_free_, cache, batch_, space_.geometry().index_bits,

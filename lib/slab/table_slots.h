@@ -62,6 +62,9 @@ class TableSlots {
   // Fills an empty cache with at least one slot: free ones of earlier ticks, else never-used ones,
   // else a new slab, else the logical tick runs ahead.
   Status Refill(HomeSlotCache& cache);
+  // Takes slabs until `record_count` more records find a free or a never-used slot.
+  // RESOURCE_EXHAUSTED keeps what was taken.
+  Status Reserve(uint64_t record_count);
   // Takes the slot of an ID that was made elsewhere. INVALID_ARGUMENT, and nothing changed, when
   // the slot is taken or another table's, or its last tick is not before `tick`. In any order of
   // IDs a slot costs the same.

@@ -112,6 +112,9 @@ bool Store::Maintain(const MaintenanceBudget& budget) {
   return core_->Maintain(budget.records_max);
 }
 
+Status Store::ReserveRecords(const RecordTable& table, uint64_t record_count) {
+  return core_->ReserveRecords(table, record_count);
+}
 Result<uint64_t> Store::CompactStorage() { return core_->CompactStorage(); }
 StoreStatistics Store::Statistics() const { return core_->Statistics(); }
 Result<PageReport> Store::VerifyPages() const { return core_->VerifyPages(); }

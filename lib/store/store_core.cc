@@ -13,15 +13,21 @@ namespace {
 constexpr size_t kTableNameBytesMax = 128;
 
 Status CheckTableName(std::string_view name) {
-  const bool has_control =
-      std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-  if (!name.empty() && name.size() <= kTableNameBytesMax && !has_control && base::IsUtf8(name)) {
-    return Status::Ok();
+  const auto refuse = [&name](const std::string& why) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "a table name of " + std::to_string(name.size()) + " bytes " + why +
+                             ": it must have 1 to " + std::to_string(kTableNameBytesMax) +
+                             " bytes of UTF-8 and no control characters");
+  };
+  if (name.empty()) return refuse("is empty");
+  if (name.size() > kTableNameBytesMax) return refuse("is too long");
+  const auto control =
+      std::find_if(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  if (control != name.end()) {
+    return refuse("has a control character at byte " + std::to_string(control - name.begin()));
   }
-  return Status::Error(StatusCode::kInvalidArgument,
-                       "a table name of " + std::to_string(name.size()) +
-                           " bytes: it must have 1 to " + std::to_string(kTableNameBytesMax) +
-                           " bytes of UTF-8 and no control characters");
+  if (!base::IsUtf8(name)) return refuse("is not UTF-8");
+  return Status::Ok();
 }
 
 uint64_t QuarterUnlessSet(uint64_t set, uint64_t limit) { return set != 0 ? set : limit / 4; }
@@ -249,6 +255,15 @@ bool StoreCore::TickTask() {
     }
   }
   return false;
+}
+
+Status StoreCore::ReserveRecords(const RecordTable& table, uint64_t record_count) {
+  FLAGSTONE_RETURN_IF_ERROR(CheckOpen());
+  txn::TableState& state = table.state();
+  FLAGSTONE_RETURN_IF_ERROR(engine_->CheckOwn(state));
+  Result<txn::TablePart*> part = engine_->PartOf(state, state.size_class);
+  if (!part.ok()) return part.status();
+  return (*part)->slots.Reserve(record_count);
 }
 
 bool StoreCore::Maintain(uint64_t records_max) {

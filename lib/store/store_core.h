@@ -44,6 +44,7 @@ class StoreCore {
 
   ThreadReaders& thread_readers() { return *thread_readers_; }
 
+  Status ReserveRecords(const RecordTable& table, uint64_t record_count);
   bool Maintain(uint64_t records_max);
   Result<uint64_t> CompactStorage();
   Result<std::optional<AbsenceReason>> Explain(const RecordTable& table, RecordId id);

@@ -25,10 +25,11 @@ Status ValidateMaintenance(const MaintenanceOptions& options) {
   if (options.thread_count < 1 || options.thread_count > 16) {
     return OutOfRange("maintenance.thread_count", options.thread_count, "1 to 16");
   }
-  if (options.thread_name.empty() || options.thread_name.size() > 12) {
+  if (options.thread_name.empty() || options.thread_name.size() > 12 ||
+      options.thread_name.find('\0') != std::string::npos) {
     return Status::Error(StatusCode::kInvalidArgument,
                          "StoreOptions::maintenance.thread_name is '" + options.thread_name +
-                             "'; it must have 1 to 12 characters");
+                             "'; it must have 1 to 12 characters, none of them NUL");
   }
   const int64_t interval_us = options.interval.count();
   if (interval_us < 100 || interval_us > 1'000'000) {

@@ -569,8 +569,11 @@ Status SessionCore::PrepareInsertWithId(TableState& table, RecordId id,
                              std::to_string(slots / run_slots * run_slots - run_slots));
   }
   // The IDs that this store issues carry later ticks, whatever clock the ID comes from and whatever
-  // becomes of it: also when its place is refused, or the transaction rolled back.
-  FLAGSTONE_RETURN_IF_ERROR(engine_.ticks().RaiseAbove(fields.tick));
+  // becomes of it: also when its place is refused, or the transaction rolled back. A slot that has
+  // carried the ID's tick never issues it again, so own IDs that are given once more move nothing.
+  if (fields.tick >= engine_.ticks().Current() && LastTickAt(id) < fields.tick) {
+    FLAGSTONE_RETURN_IF_ERROR(engine_.ticks().RaiseAbove(fields.tick));
+  }
   Result<TablePart*> found = engine_.PartOfGiven(table, fields);
   if (!found.ok()) return found.status();
   *part = *found;
@@ -594,6 +597,19 @@ Status SessionCore::TakeGivenSlot(TablePart& part, const IdFields& fields) {
   }
   tidier_.ReclaimNow();
   return part.slots.TakeAt(fields.slot, fields.tick);
+}
+
+uint32_t SessionCore::LastTickAt(RecordId id) {
+  PinScope pin(participant_);
+  const TablePart* const part = engine_.PartOfId(id);
+  if (part == nullptr || !part->view.NamesSlot(engine_.codec().Decode(id).index)) return 0;
+  const SlotHeader& slot = *part->view.HomeOf(SlotOf(id.value()));
+  if (const uint64_t last = IdOf(slot.id.load(std::memory_order_acquire)); last != 0) {
+    return TickOf(last);
+  }
+  // A free slot's version word has no state, and the tick in place of a timestamp.
+  const uint64_t word = slot.version.load(std::memory_order_acquire);
+  return (word & internal::kStateMask) == 0 ? static_cast<uint32_t>(BeginOf(word)) : 0;
 }
 
 bool SessionCore::HoldsLiveRecord(const TablePart& part, uint64_t slot) {

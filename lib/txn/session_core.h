@@ -261,6 +261,8 @@ class SessionCore {
   Status PrepareInsert(TablePart& part, const std::byte* payload, RecordId* id,
                        internal::SlotHeader** home);
   bool HoldsLiveRecord(const TablePart& part, uint64_t slot);
+  // The tick of the last ID of the slot that `id` names, whoever owns it; 0 where none is known.
+  uint32_t LastTickAt(RecordId id);
   // Takes the slot that an ID was given for; FAILED_PRECONDITION while somebody else has it.
   Status TakeGivenSlot(TablePart& part, const IdFields& fields);
   Status PrepareInsertWithId(TableState& table, RecordId id, std::span<const std::byte> payload,

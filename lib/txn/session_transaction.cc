@@ -423,7 +423,8 @@ Result<bool> SessionCore::TransactionDelete(TableState& table, RecordId id) {
 
 Result<bool> SessionCore::TransactionUndelete(TableState& table, RecordId id) {
   FLAGSTONE_RETURN_IF_ERROR(CheckRunning(table));
-  if (FindWrite(id.value()) != nullptr) {
+  if (const Write* own = FindWrite(id.value()); own != nullptr) {
+    if (own->part->view.number != table.number) return false;
     return Status::Error(StatusCode::kFailedPrecondition,
                          "record " + id.ToString() +
                              " was changed by this transaction; roll back instead of undeleting");

@@ -324,6 +324,30 @@ TEST_F(GivenIdsTest, AnIdOfTheFarFutureIsRefusedAndTheTicksStay) {
   EXPECT_TRUE(give(session_of_follower, Tables(follower, 1)[0], now + 400 * 86'400).ok());
 }
 
+// The fear: an import that is repeated drives the ticks ahead, one for each record that is there.
+TEST_F(GivenIdsTest, OwnIdsThatAreGivenAgainDoNotMoveTheTicks) {
+  Store store = Open();
+  const auto tables = Tables(store, 2);
+  Session session = *store.NewSession();
+  std::vector<RecordId> ids;
+  for (int64_t i = 0; i < 2'000; ++i) {
+    ids.push_back(*session.Insert(tables[0], i));
+    EXPECT_EQ(Give(session, tables[0], ids.back(), i).code(), StatusCode::kFailedPrecondition);
+    EXPECT_FALSE(Give(session, tables[1], ids.back(), i).ok());
+  }
+  for (const RecordId id : ids) {
+    ASSERT_TRUE(*session.Delete(tables[0], id));
+    EXPECT_FALSE(Give(session, tables[0], id, 0).ok());
+  }
+  Settle(store);
+  for (const RecordId id : ids) {
+    EXPECT_EQ(Give(session, tables[0], id, 0).code(), StatusCode::kInvalidArgument);
+  }
+  const IdCodec codec(store.id_layout());
+  EXPECT_EQ(codec.tick(*session.Insert(tables[0], int64_t{0})), codec.tick(ids.front()));
+  EXPECT_EQ(store.Statistics().ids.ahead_of_clock_ticks, 0u);
+}
+
 TEST_F(GivenIdsTest, AReplicaMayDeleteAndInsertTheNextIdOfTheSlotAtOnce) {
   StoreOptions options = TestStoreOptions();
   Store origin = *Store::OpenInMemory(options);

@@ -173,6 +173,7 @@ TEST_F(StoreMisuseTest, AClosedStoreRefusesWhatFollows) {
               StatusCode::kFailedPrecondition, refused);
   ExpectError(store.GetCopy(table, RecordId(1)).status(), StatusCode::kFailedPrecondition, refused);
   ExpectError(store.CompactStorage().status(), StatusCode::kFailedPrecondition, refused);
+  ExpectError(store.ReserveRecords(table, 1), StatusCode::kFailedPrecondition, refused);
   EXPECT_FALSE(store.Maintain());
   EXPECT_TRUE(store.Close().ok());
 }
@@ -372,11 +373,25 @@ TEST_F(StoreMisuseTest, OptionsThatAreNoneAreRefusedAndTheLargestMemoryLimitIsNo
   }
 }
 
+TEST_F(StoreMisuseTest, NamesAndNumbersThatAreNoneInOptionsAreRefused) {
+  StoreOptions options = TestStoreOptions();
+  options.ids.clock_jumps = static_cast<ClockJumps>(9);
+  ExpectError(Store::OpenInMemory(options).status(), StatusCode::kInvalidArgument,
+              {"clock_jumps is 9"});
+  options = TestStoreOptions();
+  options.maintenance.thread_name = std::string("a\0b", 3);
+  ExpectError(Store::OpenInMemory(options).status(), StatusCode::kInvalidArgument,
+              {"thread_name", "none of them NUL"});
+}
+
 TEST_F(StoreMisuseTest, TableNamesThatAreNoTextAreRefused) {
-  for (const std::string& name : {std::string(), std::string(129, 'n'), std::string("a\nb"),
-                                  std::string("caf\xe9"), std::string("\xed\xa0\x80")}) {
+  for (const auto& [name, why] : {std::pair(std::string(), "is empty"),
+                                  std::pair(std::string(129, 'n'), "of 129 bytes is too long"),
+                                  std::pair(std::string("a\nb"), "control character at byte 1"),
+                                  std::pair(std::string("caf\xe9"), "is not UTF-8"),
+                                  std::pair(std::string("\xed\xa0\x80"), "is not UTF-8")}) {
     ExpectError(store_.CreateTable(name, {8, std::nullopt}).status(), StatusCode::kInvalidArgument,
-                {"table name", "1 to 128 bytes of UTF-8"});
+                {"table name", why, "1 to 128 bytes of UTF-8"});
   }
   EXPECT_TRUE(store_.CreateTable("caf\xc3\xa9", {8, std::nullopt}).ok());
 }

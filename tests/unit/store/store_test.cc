@@ -200,6 +200,77 @@ TEST_F(StoreTest, UndeleteBringsBackWhatTheDeletionHid) {
   EXPECT_FALSE(*session_.Undelete(accounts, id));
 }
 
+TEST_F(StoreTest, UndeleteGoesBackToBeforeTheTransactionThatDeleted) {
+  const auto accounts = Accounts();
+  const auto others = *store_.CreateTableOf<Account>("others");
+  const RecordId id = *session_.Insert(accounts, Account{1, 100});
+  Transaction txn = *session_.Begin();
+  ASSERT_TRUE(*txn.Update(accounts, id, [](Account& account) { account.balance = 200; }));
+  ASSERT_TRUE(*txn.Delete(accounts.untyped(), id));
+  EXPECT_EQ(txn.Undelete(accounts.untyped(), id).code(), StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(*txn.Undelete(others.untyped(), id));
+  ASSERT_TRUE(txn.Commit().ok());
+  ASSERT_TRUE(*session_.Undelete(accounts, id));
+  EXPECT_EQ(Balance(accounts, id), 100);
+}
+
+TEST_F(StoreTest, TypedRecordsGoIntoALargerClassAndUnderGivenIds) {
+  const auto accounts = Accounts();
+  const uint32_t larger = accounts.untyped().size_class() + 3;
+  const RecordId id = *session_.InsertInClass(accounts, Account{1, 100}, larger);
+  Transaction txn = *session_.Begin();
+  const RecordId second = *txn.InsertInClass(accounts, Account{2, 200}, larger);
+  ASSERT_TRUE(txn.Commit().ok());
+  for (const RecordId made : {id, second}) EXPECT_EQ(*store_.SizeClassOf(made), larger);
+
+  Store copy = *Store::OpenInMemory(Options());
+  const auto accounts_of_copy = *copy.CreateTableOf<Account>("accounts");
+  Session session = *copy.NewSession();
+  Transaction import = *session.Begin();
+  ASSERT_TRUE(import.InsertWithId(accounts_of_copy, second, Account{2, 200}).ok());
+  ASSERT_TRUE(import.Commit().ok());
+  EXPECT_EQ(session.Get(accounts_of_copy, second)->balance, 200);
+  EXPECT_FALSE(session.Get(accounts_of_copy, id));
+}
+
+TEST_F(StoreTest, ReservedRecordsTakeNoMemoryWhenTheyComeAndTheRestIsGivenBack) {
+  const auto accounts = Accounts();
+  ASSERT_TRUE(store_.ReserveRecords(accounts, 300'000).ok());
+  const uint64_t used = store_.Statistics().memory.used_bytes;
+  EXPECT_GE(used, 300'000u * 40);
+  ASSERT_TRUE(store_.ReserveRecords(accounts, 300'000).ok());  // there is room
+  EXPECT_EQ(store_.Statistics().memory.used_bytes, used);
+  std::vector<RecordId> ids;
+  for (int i = 0; i < 300'000; ++i) ids.push_back(*session_.Insert(accounts, Account{1, i}));
+  EXPECT_EQ(store_.Statistics().memory.used_bytes, used);
+  for (int i = 0; i < 300'000; ++i) ASSERT_EQ(session_.Get(accounts, ids[i])->balance, i);
+  for (const RecordId id : ids) ASSERT_TRUE(*session_.Delete(accounts, id));
+  EXPECT_GT(*store_.CompactStorage(), used / 2);
+  // Long records are reserved as runs.
+  const auto longer = *store_.CreateTable("longer", {20'000, std::nullopt});
+  ASSERT_TRUE(store_.ReserveRecords(longer, 500).ok());
+  const uint64_t before = store_.Statistics().memory.used_bytes;
+  const std::vector<std::byte> bytes(20'000);
+  for (int i = 0; i < 500; ++i) ASSERT_TRUE(session_.Insert(longer, bytes).ok());
+  EXPECT_EQ(store_.Statistics().memory.used_bytes, before);
+}
+
+TEST_F(StoreTest, ReservingMoreThanTheLimitSaysSoAndKeepsWhatItTook) {
+  const auto accounts = Accounts();
+  const Status refused = store_.ReserveRecords(accounts, uint64_t{1} << 40);
+  EXPECT_EQ(refused.code(), StatusCode::kResourceExhausted);
+  EXPECT_THAT(refused.message(), testing::HasSubstr("limit_bytes"));
+  const uint64_t used = store_.Statistics().memory.used_bytes;
+  EXPECT_GT(used, uint64_t{240} << 20);
+  const RecordId id = *session_.Insert(accounts, Account{1, 100});
+  EXPECT_EQ(store_.Statistics().memory.used_bytes, used);
+  EXPECT_EQ(Balance(accounts, id), 100);
+  EXPECT_GT(*store_.CompactStorage(), uint64_t{200} << 20);
+
+  Store other = *Store::OpenInMemory(Options());
+  EXPECT_EQ(other.ReserveRecords(accounts, 1).code(), StatusCode::kInvalidArgument);
+}
+
 TEST_F(StoreTest, ManyRecordsGrowOverExtentsAndComeBackByCompaction) {
   const auto accounts = Accounts();
   std::vector<RecordId> ids;
