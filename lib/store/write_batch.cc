@@ -14,10 +14,6 @@ constexpr size_t kBlockBytesMin = 4096;
 constexpr size_t kBlockBytesMax = 1 << 20;  // more wastes more of the last one than it saves calls
 constexpr size_t kOperationsMin = 16;
 
-// Records to come whose cache lines are fetched while one is changed: about as many as a core
-// fetches at a time.
-constexpr size_t kPrefetchAhead = 16;
-
 Status Absent() {
   return Status::Error(StatusCode::kFailedPrecondition,
                        "there is no such record, and ApplyOptions::absent is kFailBatch; leave the "
