@@ -10,8 +10,7 @@
 //   - a session's caches of slots beyond the first table and size class: 0.8 KiB for each
 //     table and size class that it writes to;
 //   - bookkeeping of slabs: about 128 bytes for each slab of home slots, and in size classes of
-//   small slots up
-//     to 100 KiB for an extent of version slots; names and descriptions of tables;
+//     small slots up to 100 KiB for an extent of version slots; names and descriptions of tables;
 //   - maintenance's lists of records to visit and slots to free: 8 to 16 bytes an entry;
 //   - what a WriteBatch and an ApplyResult hold, which are the caller's;
 //   - threads' stacks, and what malloc keeps beside what was asked for.

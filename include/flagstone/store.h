@@ -99,9 +99,11 @@ class FLAGSTONE_EXPORT Store {
     return RecordTableOf<T>(*table);
   }
   Result<RecordTable> OpenTable(std::string_view name, uint32_t record_bytes) const;
-  // Takes memory until the table has room for `record_count` more records, so that inserting them
-  // maps nothing and cannot meet the memory limit. Explicit huge pages are filled at once, others
-  // with PageOptions::prefault. What is not used can be given back by CompactStorage().
+  // Takes memory until the table has room for `record_count` more records, so that a session that
+  // inserts them maps nothing and cannot meet the memory limit. (Several sessions hold up to 64 KiB
+  // of slots each in advance. Slots of records deleted in this tick count as room, and are used
+  // from the next one on.) Explicit huge pages are filled at once, others with
+  // PageOptions::prefault. What is not used can be given back by CompactStorage().
   // RESOURCE_EXHAUSTED keeps what was taken.
   Status ReserveRecords(const RecordTable& table, uint64_t record_count);
   template <RecordType T>

@@ -65,9 +65,9 @@ class TableSlots {
   // Takes slabs until `record_count` more records find a free or a never-used slot.
   // RESOURCE_EXHAUSTED keeps what was taken.
   Status Reserve(uint64_t record_count);
-  // Takes the slot of an ID that was made elsewhere. INVALID_ARGUMENT, and nothing changed, when
-  // the slot is taken or another table's, or its last tick is not before `tick`. In any order of
-  // IDs a slot costs the same.
+  // Takes the slot of an ID that was made elsewhere. Nothing changes with INVALID_ARGUMENT (the
+  // slot is another table's, or its last tick is not before `tick`) and FAILED_PRECONDITION
+  // (somebody has it). In any order of IDs a slot costs the same.
   Status TakeAt(uint32_t slot, uint32_t tick);
   // Slots whose records are gone and that no reader can reach.
   void Give(std::span<const FreedSlot> slots);
